@@ -1,0 +1,66 @@
+import os
+import pathlib
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import data
+import edsr
+
+
+@pytest.fixture(autouse=True)
+def keras_home(tmp_path_factory, monkeypatch):
+    """No test reads or fills the cache of the person who runs it."""
+    home = tmp_path_factory.mktemp("keras")
+    monkeypatch.setenv("KERAS_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def small_leaves(monkeypatch):
+    monkeypatch.setattr(data, "LEAVES", {"train": 3, "validation": 2})
+    monkeypatch.setattr(data, "LEAVES_SIZE", 64)
+
+
+@pytest.fixture
+def photographs():
+    """Folder with real photographs, named by the environment variable SR_DATA."""
+    if "SR_DATA" not in os.environ:
+        pytest.skip("SR_DATA is not set")
+    return pathlib.Path(os.environ["SR_DATA"])
+
+
+@pytest.fixture
+def make_pictures():
+    """Writes pictures of noise into a folder, under the names given."""
+
+    def make(folder, names, size=(48, 40), seed=0):
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, name in enumerate(names):
+            rng = np.random.default_rng([seed, number])
+            pixels = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def tiny_network():
+    """An EDSR with a radius of 8 pixels and random weights everywhere, biases too."""
+
+    def build(scale=2, channels=3, seed=0):
+        model = edsr.build_edsr(scale, filters=4, blocks=2, channels=channels)
+        rng = np.random.default_rng(seed)
+        for layer in model.layers:
+            if layer.trainable:
+                weights = [rng.normal(0, 0.2, w.shape) for w in layer.get_weights()]
+                layer.set_weights(weights)
+        return model
+
+    return build

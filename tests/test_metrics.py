@@ -1,0 +1,175 @@
+"""Every fact of the literature's protocol, and agreement with scikit-image."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+import skimage.metrics
+
+import data
+import metrics
+
+
+def noisy_pair(seed=0, shape=(40, 52, 3)):
+    rng = np.random.default_rng(seed)
+    hr = rng.integers(0, 256, shape, dtype=np.uint8)
+    return hr, np.clip(hr + rng.normal(0, 25, shape), 0, 255).astype(np.uint8)
+
+
+# --- Facts ---
+
+
+def test_matlab_figures_of_baboon(photographs):
+    hr = data.read_image(photographs / "matlab_bicubic/baboon_HR.png")
+    lr = data.read_image(photographs / "matlab_bicubic/baboon_LR_x4.png")
+    sr = data.bicubic_resize(lr, *hr.shape[:2])
+    assert round(metrics.psnr(hr, sr, shave=4), 6) == 20.419710
+    assert round(metrics.ssim(hr, sr, shave=4), 6) == 0.391853
+    # On Y the figures in circulation are 22.441898 and 0.453097, cut off, not rounded.
+    assert abs(metrics.psnr(hr, sr, shave=4, luma=True) - 22.441899) < 5e-7
+    assert abs(metrics.ssim(hr, sr, shave=4, luma=True) - 0.4530975) < 5e-7
+
+
+@pytest.mark.parametrize(
+    "scale, psnr, ssim",
+    [(2, 33.679, 0.9304), (3, 30.406, 0.8690), (4, 28.432, 0.8113)],
+)
+def test_bicubic_on_set5(photographs, scale, psnr, ssim):
+    pairs = data.load(photographs / f"Set5/image_SRF_{scale}", "all", scale)
+    scores = metrics.evaluate(None, pairs)
+    assert round(scores["psnr_y"], 3) == psnr
+    assert round(scores["ssim_y"], 4) == ssim
+
+
+@pytest.mark.parametrize(
+    "scale, psnr, ssim",
+    [(2, 29.565, 0.8436), (3, 27.211, 0.7392), (4, 25.963, 0.6682)],
+)
+def test_bicubic_on_bsd100(photographs, scale, psnr, ssim):
+    pairs = data.load(photographs / "BSDS500/images/val", "all", scale)
+    scores = metrics.evaluate(None, pairs)
+    assert round(scores["psnr_y"], 3) == psnr
+    assert round(scores["ssim_y"], 4) == ssim
+
+
+# --- Agreement with scikit-image ---
+
+
+@pytest.mark.parametrize("luma", [False, True])
+@pytest.mark.parametrize("shave", [0, 3])
+def test_scores_agree_with_scikit_image(luma, shave):
+    hr, sr = noisy_pair()
+    ours = [score(hr, sr, shave, luma) for score in (metrics.psnr, metrics.ssim)]
+    if shave:
+        hr, sr = hr[shave:-shave, shave:-shave], sr[shave:-shave, shave:-shave]
+    if luma:
+        hr, sr = data.luma(hr), data.luma(sr)
+    psnr = skimage.metrics.peak_signal_noise_ratio(hr, sr, data_range=255)
+    ssim = skimage.metrics.structural_similarity(
+        hr,
+        sr,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=255,
+        channel_axis=-1,
+    )
+    np.testing.assert_allclose(ours, [psnr, ssim], rtol=1e-9)
+
+
+def test_a_single_channel_is_taken_as_luma():
+    hr, sr = noisy_pair()
+    y_hr, y_sr = data.luma(hr), data.luma(sr)
+    for score in (metrics.psnr, metrics.ssim):
+        assert score(y_hr, y_sr, luma=True) == score(y_hr, y_sr)
+        assert math.isclose(score(hr, sr, luma=True), score(y_hr, y_sr))
+
+
+def test_equal_pictures():
+    hr, _ = noisy_pair()
+    assert metrics.psnr(hr, hr) == float("inf")
+    assert metrics.ssim(hr, hr) == 1
+    for metric in (metrics.PSNR(), metrics.SSIM()):
+        metric.update_state(hr[None], hr[None])
+        assert np.isfinite(float(metric.result()))
+
+
+def test_errors_say_what_is_wrong():
+    hr, sr = noisy_pair()
+    with pytest.raises(ValueError, match="differ in shape"):
+        metrics.psnr(hr, sr[1:])
+    with pytest.raises(ValueError, match="Nothing is left of 52x40 .* shaving 20"):
+        metrics.psnr(hr, sr, shave=20)
+    with pytest.raises(ValueError, match="SSIM needs 11x11 pixels, 22x10 left"):
+        metrics.ssim(hr, sr, shave=15)
+
+
+# --- Keras metrics ---
+
+
+@pytest.mark.parametrize("shave, luma", [(0, False), (4, True)])
+def test_keras_metrics_are_the_mean_over_images(shave, luma):
+    # Two images of very different quality, and pixels that need clipping and rounding.
+    hr, sr = noisy_pair()
+    batch_hr = np.stack([hr, hr])
+    batch_sr = np.stack([sr + 0.4, hr * 1.02]).astype(np.float32)
+    rounded = np.floor(np.clip(batch_sr, 0, 255) + 0.5)
+    for metric, score in ((metrics.PSNR, metrics.psnr), (metrics.SSIM, metrics.ssim)):
+        metric = metric(shave=shave, luma=luma)
+        for _ in range(2):
+            metric.update_state(batch_hr, batch_sr)
+        expected = np.mean([score(*p, shave, luma) for p in zip(batch_hr, rounded)])
+        assert math.isclose(float(metric.result()), expected, rel_tol=1e-5)
+        assert metric.name == metric.__class__.__name__.lower()
+    pooled = float(keras.ops.psnr(batch_hr.astype("float32"), rounded, 255.0))
+    single = np.mean([metrics.psnr(*p) for p in zip(batch_hr, rounded)])
+    assert abs(pooled - single) > 0.5  # Keras' own pools the error of the batch
+
+
+def test_keras_metrics_work_in_compile_and_config(tiny_network):
+    model = tiny_network(2)
+    model.compile(
+        loss="mae", metrics=[metrics.PSNR(shave=2, luma=True), metrics.SSIM()]
+    )
+    rng = np.random.default_rng(0)
+    lr, hr = (rng.integers(0, 256, (2, n, n, 3), dtype=np.uint8) for n in (16, 32))
+    logs = model.evaluate(lr, hr, verbose=0, return_dict=True)
+    assert set(logs) == {"loss", "psnr", "ssim"}
+    copy = metrics.PSNR.from_config(model.metrics[1].metrics[0].get_config())
+    assert (copy.shave, copy.luma, copy.name) == (2, True, "psnr")
+
+
+# --- Whole datasets ---
+
+
+def test_evaluate_is_the_mean_over_pictures(tiny_network):
+    import upscale
+
+    model = tiny_network(2)
+    pairs = []
+    for seed, shape in enumerate([(40, 52, 3), (30, 36, 3)]):
+        hr, _ = noisy_pair(seed, shape)
+        pairs.append((data.bicubic_resize(hr, shape[0] // 2, shape[1] // 2), hr))
+    scores = metrics.evaluate(model, pairs)
+    sr = [upscale.upscale(model, lr) for lr, _ in pairs]
+    for key, score, luma in [
+        ("psnr_y", metrics.psnr, True),
+        ("ssim_y", metrics.ssim, True),
+        ("psnr_rgb", metrics.psnr, False),
+        ("ssim_rgb", metrics.ssim, False),
+    ]:
+        expected = np.mean([score(hr, s, 2, luma) for (_, hr), s in zip(pairs, sr)])
+        assert math.isclose(scores[key], expected)
+    assert scores["images_per_s"] > 0 and scores["megapixels_per_s"] > 0
+
+
+def test_table_has_a_line_for_each_row(capsys):
+    scores = dict.fromkeys(metrics.COLUMNS, 1.23456)
+    metrics.print_table({"bicubic": scores, "EDSR+": scores})
+    note, head, *rows = capsys.readouterr().out.splitlines()
+    assert "MATLAB" in note and "PSNR Y" in head
+    assert [row.split() for row in rows] == [
+        [name, "1.23", "1.2346", "1.23", "1.2346", "1.23", "1.23"]
+        for name in ("bicubic", "EDSR+")
+    ]

@@ -1,0 +1,64 @@
+"""What every script promises its readers."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+PROJECT = pathlib.Path(__file__).parent.parent
+SCRIPTS = ["edsr.py"]
+CONSTANTS = (
+    "DATASET DEGRADATION SCALE PATCH_SIZE BATCH_SIZE EPOCHS STEPS_PER_EPOCH "
+    "LEARNING_RATE PRECISION SEED RESULTS"
+).split()
+
+
+def test_code_is_formatted_with_black():
+    command = [sys.executable, "-m", "black", "--check", "--quiet", "."]
+    assert subprocess.run(command, cwd=PROJECT).returncode == 0
+
+
+def test_scripts_are_tutobooks():
+    for name in SCRIPTS:
+        source = (PROJECT / name).read_text()
+        header = source.split('"""')[1].strip().splitlines()
+        keys = [line.split(":")[0] for line in header]
+        assert keys[0] == "Title" and keys[1] in ("Author", "Authors")
+        assert keys[2:] == [
+            "Date created",
+            "Last modified",
+            "Description",
+            "Accelerator",
+        ]
+        lines = source.splitlines()
+        assert lines.index("## Hyperparameters")
+        assert all(len(line) <= 90 for line in lines)
+        constants = {}
+        for number, line in enumerate(lines):
+            if line[:1].isupper() and " = " in line and "#" in line:
+                constants[line.split(" = ")[0]] = line
+        assert set(CONSTANTS) <= constants.keys()
+
+
+def test_constants_are_used_in_main_alone():
+    for name in SCRIPTS:
+        tree = ast.parse((PROJECT / name).read_text())
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and node.name != "main":
+                names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+                assert not {n for n in names if n.isupper()}, node.name
+
+
+def test_imports_run_one_way():
+    order = ["data", "hardware", "upscale", "metrics", "training"]
+    for name in [*order, *(script[:-3] for script in SCRIPTS)]:
+        tree = ast.parse((PROJECT / f"{name}.py").read_text())
+        imported = {
+            alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        }
+        allowed = order[: order.index(name)] if name in order else order
+        ours = {path.stem for path in PROJECT.glob("*.py")}
+        assert imported & ours <= set(allowed), name

@@ -1,0 +1,353 @@
+"""Whole runs of edsr.py with a tiny network: results, stops, and going on."""
+
+import csv
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import data
+import edsr
+import training
+import upscale
+
+PROJECT = pathlib.Path(__file__).parent.parent
+
+TINY = {
+    "SCALE": 2,
+    "FILTERS": 4,
+    "BLOCKS": 1,
+    "PATCH_SIZE": 12,
+    "EPOCHS": 2,
+    "STEPS_PER_EPOCH": 3,
+    "WARMUP_STEPS": 2,
+    "LEARNING_RATE": 1e-2,
+    "PRECISION": "float32",
+}
+
+
+@pytest.fixture
+def pictures(tmp_path, make_pictures):
+    """A folder of smooth pictures: train, validation and test."""
+    folder = tmp_path / "pictures"
+    for number, split in enumerate(("train", "validation", "test")):
+        make_pictures(folder / split, ["a.png", "b.png"], seed=number)
+        for path in (folder / split).iterdir():
+            small = Image.open(path).resize((12, 10))
+            small.resize((48, 40), Image.Resampling.BICUBIC).save(path)
+    return folder
+
+
+@pytest.fixture
+def run_edsr(monkeypatch, tmp_path, pictures, capsys):
+    """Runs edsr.main() with other constants; gives the results folder and the output."""
+
+    def run(**constants):
+        constants = {
+            "DATASET": str(pictures),
+            "RESULTS": str(tmp_path / "results"),
+            **TINY,
+            **constants,
+        }
+        for name, value in constants.items():
+            monkeypatch.setattr(edsr, name, value)
+        edsr.main()
+        folder = tmp_path / "results" / f"edsr_x{constants['SCALE']}_pictures"
+        return folder, capsys.readouterr().out
+
+    return run
+
+
+def read_csv(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def state_of(folder):
+    """The state file: its arrays, and its meta data."""
+    state = np.load(folder / "state.npz")
+    meta = json.loads(str(state["meta"]))
+    return {name: state[name] for name in state.files if name != "meta"}, meta
+
+
+def assert_same_state(folder, other):
+    (arrays, meta), (other_arrays, other_meta) = state_of(folder), state_of(other)
+    assert arrays.keys() == other_arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, other_arrays[name])
+    assert meta["history"] == other_meta["history"]
+    assert meta["best"] == other_meta["best"]
+
+
+# --- A run and its results ---
+
+
+def test_run_leaves_everything_the_readme_promises(run_edsr):
+    folder, out = run_edsr()
+    for name in ("samples.png", "curves.png", "comparison.png"):
+        assert Image.open(folder / name).size[0] > 300
+    previews = sorted(path.name for path in (folder / "preview").iterdir())
+    assert previews == ["epoch_0001.png", "epoch_0002.png"]
+    history = read_csv(folder / "history.csv")
+    assert [row["epoch"] for row in history] == ["1", "2"]
+    assert set(history[0]) == {"epoch", "loss", "psnr", "val_loss", "val_psnr"}
+    scores = read_csv(folder / "scores.csv")
+    assert [row["name"] for row in scores] == ["bicubic", "EDSR", "EDSR+"]
+    for row in scores:
+        assert f"{float(row['psnr_y']):.2f}" in out
+    assert not list(folder.rglob(".*"))
+    assert f"Training EDSR x2 on '{edsr.DATASET}'" in out
+
+
+def test_saved_file_loads_anywhere_with_keras_alone(run_edsr, tmp_path):
+    folder, _ = run_edsr(PRECISION="mixed_bfloat16")
+    image = np.random.default_rng(0).integers(0, 256, (1, 9, 7, 3), dtype=np.uint8)
+    np.save(tmp_path / "image.npy", image)
+    code = (
+        "import sys, keras, numpy as np\n"
+        "model = keras.saving.load_model(sys.argv[1], safe_mode=True)\n"
+        "assert not model.compiled\n"
+        "assert {layer.dtype for layer in model.layers} == {'float32'}\n"
+        "np.save(sys.argv[3], model(np.load(sys.argv[2])))\n"
+    )
+    # -I keeps the project and its environment out of reach.
+    files = [folder / "model.keras", tmp_path / "image.npy", tmp_path / "result.npy"]
+    subprocess.run([sys.executable, "-I", "-c", code, *files], cwd=tmp_path, check=True)
+    expected = keras.saving.load_model(files[0])(image)
+    np.testing.assert_allclose(np.load(files[2]), expected, atol=1e-4)
+
+
+def test_model_is_the_best_of_the_validation(run_edsr):
+    folder, _ = run_edsr(EPOCHS=3, LEARNING_RATE=0.5)  # gets worse after the start
+    history = read_csv(folder / "history.csv")
+    scores = [float(row["val_psnr"]) for row in history]
+    assert scores[-1] < max(scores)
+    best = keras.saving.load_model(folder / "model.keras")
+    last = state_of(folder)[0]["arr_0"]
+    assert not np.array_equal(best.get_weights()[0], last)
+    assert state_of(folder)[1]["best"] == max(scores)
+
+
+def test_float32_copy_keeps_the_network(tiny_network):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = tiny_network(2)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    reference = tiny_network(2)
+    copy = training.float32_copy(model)
+    image = np.random.default_rng(0).uniform(0, 255, (1, 8, 8, 3))
+    np.testing.assert_array_equal(copy(image), reference(image))
+
+
+# --- Going on ---
+
+
+def test_finished_run_goes_straight_to_the_report(run_edsr):
+    folder, _ = run_edsr()
+    before = state_of(folder)
+    model = (folder / "model.keras").stat().st_mtime_ns
+    (folder / "scores.csv").unlink()
+    folder, out = run_edsr()
+    assert "straight to the report" in out and "PSNR Y" in out
+    assert (folder / "scores.csv").exists()
+    assert (folder / "model.keras").stat().st_mtime_ns == model
+    assert state_of(folder)[1] == before[1]
+
+
+def test_raised_epochs_go_on(run_edsr):
+    folder, _ = run_edsr()
+    folder, out = run_edsr(EPOCHS=3)
+    assert "Going on in" in out and "after epoch 2" in out
+    assert [row["epoch"] for row in read_csv(folder / "history.csv")] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("change", [{"SEED": 1}, {"FILTERS": 6}])
+def test_changed_setting_moves_the_old_run_aside(run_edsr, change):
+    folder, _ = run_edsr(EPOCHS=1)
+    old = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+    for number in (1, 2):
+        aside = folder.with_name(f"{folder.name}.{number}")
+        ((name, value),) = change.items()
+        folder, out = run_edsr(EPOCHS=1, **{name: value if number == 1 else 8})
+        assert f"{name} changed from " in out and str(aside) in out
+        assert "New run in" in out
+        if number == 1:
+            assert old == {
+                p.name: p.read_bytes() for p in aside.iterdir() if p.is_file()
+            }
+    assert (folder / "model.keras").exists()
+
+
+def test_changed_network_moves_the_old_run_aside(run_edsr, monkeypatch):
+    run_edsr(EPOCHS=1)
+    build = edsr.build_edsr
+    monkeypatch.setattr(edsr, "build_edsr", lambda *a: build(*a[:2], 2, *a[3:]))
+    _, out = run_edsr(EPOCHS=1)
+    assert "The network changed: kept the previous run as" in out
+
+
+def test_folder_without_state_is_not_overwritten(run_edsr, tmp_path):
+    folder = tmp_path / "results/edsr_x2_pictures"
+    folder.mkdir(parents=True)
+    (folder / "model.keras").write_text("somebody's")
+    _, out = run_edsr(EPOCHS=1)
+    assert "No state.npz" in out
+    aside = folder.with_name(f"{folder.name}.1")
+    assert (aside / "model.keras").read_text() == "somebody's"
+
+
+def test_same_seed_same_weights_other_seed_others(run_edsr, tmp_path):
+    first, _ = run_edsr(RESULTS=str(tmp_path / "results"))
+    first = first.rename(tmp_path / "first")
+    second, _ = run_edsr()
+    assert_same_state(first, second)
+    third, _ = run_edsr(SEED=1)
+    assert not np.array_equal(state_of(first)[0]["arr_0"], state_of(third)[0]["arr_0"])
+
+
+class Process:
+    """edsr.py as a user runs it, its constants edited."""
+
+    def __init__(self, folder, dataset, **constants):
+        source = (PROJECT / "edsr.py").read_text()
+        for name, value in {"DATASET": str(dataset), **TINY, **constants}.items():
+            source, count = re.subn(
+                rf"^{name} = .*$", f"{name} = {value!r}", source, flags=re.M
+            )
+            assert count == 1
+        folder.mkdir(exist_ok=True)
+        (folder / "edsr.py").write_text(source)
+        self.process = subprocess.Popen(
+            [sys.executable, "edsr.py"],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
+            stdout=open(folder / "log.txt", "w"),
+            stderr=subprocess.STDOUT,
+        )
+        self.log = folder / "log.txt"
+        self.results = folder / f"results/edsr_x2_{dataset.name}"
+
+    def wait_for(self, path):
+        while not (self.results / path).exists():
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.05)
+
+    def stop(self, number):
+        self.process.send_signal(number)
+        self.process.wait(timeout=120)
+        return self.log.read_text()
+
+    def finish(self):
+        self.process.wait(timeout=120)
+        assert self.process.returncode == 0, self.log.read_text()
+        return self.log.read_text()
+
+
+def test_killed_run_goes_on_to_the_very_same_weights(tmp_path, pictures):
+    straight = Process(tmp_path / "straight", pictures, EPOCHS=4, STEPS_PER_EPOCH=20)
+    straight.finish()
+    killed = Process(tmp_path / "killed", pictures, EPOCHS=4, STEPS_PER_EPOCH=20)
+    killed.wait_for("preview/epoch_0002.png")
+    killed.stop(signal.SIGKILL)
+    assert 1 <= state_of(killed.results)[1]["epoch"] < 4
+    again = Process(tmp_path / "killed", pictures, EPOCHS=4, STEPS_PER_EPOCH=20)
+    assert "Going on in" in again.finish()
+    assert_same_state(straight.results, again.results)
+    for name in ("history.csv", "model.keras"):
+        files = [run.results / name for run in (straight, again)]
+        if name == "model.keras":
+            a, b = (keras.saving.load_model(file).get_weights() for file in files)
+            for x, y in zip(a, b):
+                np.testing.assert_array_equal(x, y)
+        else:
+            assert files[0].read_text() == files[1].read_text()
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_ctrl_c_still_leaves_model_table_and_pictures(tmp_path, pictures, epoch):
+    steps = 20 if epoch else 10**5
+    run = Process(tmp_path / "run", pictures, EPOCHS=500, STEPS_PER_EPOCH=steps)
+    run.wait_for(f"preview/epoch_{epoch:04}.png" if epoch else "samples.png")
+    if not epoch:
+        time.sleep(4)  # into the first epoch
+    out = run.stop(signal.SIGINT)
+    assert run.process.returncode == 0, out
+    assert "Interrupted after" in out and "PSNR Y" in out
+    for name in ("model.keras", "scores.csv", "comparison.png"):
+        assert (run.results / name).exists()
+    finished = state_of(run.results)[1]["epoch"]
+    assert finished == 0 if epoch == 0 else finished >= 1
+
+
+# --- Initial weights ---
+
+
+def test_initial_weights_take_over_all_but_the_upsampling(run_edsr, tmp_path, capsys):
+    folder, _ = run_edsr(SCALE=2)
+    source = keras.saving.load_model(folder / "model.keras")
+    model = edsr.build_edsr(4, filters=4, blocks=1)
+    training.load_initial_weights(model, folder / "model.keras")
+    assert "taken over" in capsys.readouterr().out
+    for name in ("head", "block1_conv1", "body_end", "tail"):
+        for ours, theirs in zip(
+            model.get_layer(name).get_weights(), source.get_layer(name).get_weights()
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_initial_weights_that_cannot_serve_are_named(tmp_path):
+    model = edsr.build_edsr(2, filters=4, blocks=1)
+    with pytest.raises(ValueError, match="INITIAL_WEIGHTS = .*nowhere.keras"):
+        training.load_initial_weights(model, str(tmp_path / "nowhere.keras"))
+    inputs = keras.Input((None, None, 3))
+    other = keras.Model(inputs, keras.layers.Conv2D(3, 1, name="other")(inputs))
+    training.save_model(other, tmp_path / "other.keras")
+    with pytest.raises(ValueError, match="shares no layer"):
+        training.load_initial_weights(model, str(tmp_path / "other.keras"))
+
+
+# --- Pictures ---
+
+
+def test_find_detail_is_where_bicubic_fails_most():
+    hr = np.zeros((90, 120, 3), np.uint8)
+    bicubic = hr.copy()
+    bicubic[50:70, 80:100] = 200
+    rows, columns = training.find_detail(hr, bicubic)
+    assert rows.stop - rows.start == columns.stop - columns.start == 30
+    assert rows.start <= 50 and rows.stop >= 70
+    assert columns.start <= 80 and columns.stop >= 100
+
+
+def test_preview_shows_the_network_as_it_is(tiny_network, tmp_path, monkeypatch):
+    shown = {}
+    monkeypatch.setattr(
+        training, "show", lambda axes, image, t: shown.update({t: image})
+    )
+    model = tiny_network(2)
+    hr = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    lr = data.bicubic_resize(hr, 20, 30)
+    preview = training.Preview((lr, hr), tmp_path)
+    preview.set_model(model)
+    preview.on_epoch_end(6)
+    assert (tmp_path / "epoch_0007.png").exists()
+    (title,) = [title for title in shown if "epoch 7" in title]
+    detail = training.find_detail(hr, data.bicubic_resize(lr, 40, 60))
+    np.testing.assert_array_equal(shown[title], upscale.upscale(model, lr)[detail])
+
+
+def test_importing_the_script_trains_nothing(tmp_path):
+    code = "import edsr, sys; assert edsr.build_edsr"
+    env = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, check=True)
+    assert list(tmp_path.iterdir()) == []
