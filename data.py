@@ -18,10 +18,9 @@ import keras
 import matplotlib.cbook
 import numpy as np
 import tensorflow as tf
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import PolyCollection
-from matplotlib.figure import Figure
 from PIL import Image, ImageOps
+
+from leaves import draw_leaves
 
 # Drawn pictures: how many for each split, and the side of each in pixels.
 LEAVES = {"train": 300, "validation": 20}
@@ -32,11 +31,12 @@ BSDS500_URL = (
     "BSR_bsds500.tgz"
 )
 
-# The subfolders that hold each split of a folder of pictures, first found first served.
+# The subfolders of a folder of pictures, and the split that each holds.
 FOLDERS = {
-    "train": ["train"],
-    "validation": ["validation", "val"],
-    "test": ["test"],
+    "train": "train",
+    "val": "validation",
+    "validation": "validation",
+    "test": "test",
 }
 
 # Decoded pictures, one after the other: names and LR sizes [n, 2] of each, the number of
@@ -74,7 +74,13 @@ def load(dataset, split, scale, degradation="bicubic"):
     """
     if degradation != "bicubic":
         raise ValueError(f'DEGRADATION = {degradation!r} is not known: use "bicubic".')
-    files = _list_files(str(dataset), split)
+    splits = _find_splits(str(dataset))
+    if split not in splits:
+        raise ValueError(
+            f'{dataset} has no "{split}" pictures, only {", ".join(splits)}. A folder '
+            "needs two pictures or more, or subfolders train, validation and perhaps test."
+        )
+    files = splits[split]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         decoded = list(pool.map(lambda pair: _read_pair(*pair, scale), files))
     pictures = _pack([str(hr) for hr, _ in files], decoded)
@@ -89,6 +95,21 @@ def load(dataset, split, scale, degradation="bicubic"):
     pairs = tf.data.Dataset.range(len(files)).map(pair)
     pairs.pictures = pictures  # spares training_batches() a second copy
     return pairs
+
+
+def scored_split(dataset):
+    """The split to report scores on.
+
+    Args:
+        dataset: as for `load`.
+
+    Returns:
+        `"test"`, or `"validation"` for a dataset without test pictures, which is said.
+    """
+    if "test" in _find_splits(str(dataset)):
+        return "test"
+    print(f"{dataset} has no test pictures: the scores are those of the validation.")
+    return "validation"
 
 
 def read_image(path):
@@ -115,51 +136,43 @@ def read_image(path):
         raise ValueError(f"{path} cannot be read as a picture: {error}") from error
 
 
-def _list_files(dataset, split):
-    """The files of a split: a list of (HR path, LR path or None)."""
-    if split not in ("train", "validation", "test", "all"):
-        raise ValueError(
-            f'split = {split!r} is not known: use "train", "validation", "test" or "all".'
-        )
+def _find_splits(dataset):
+    """The files of each split: a dict of lists of (HR path, LR path or None)."""
     if dataset == "leaves":
-        if split == "test":
-            photograph = matplotlib.cbook.get_sample_data(
-                "grace_hopper.jpg", asfileobj=False
-            )
-            return [(pathlib.Path(photograph), None)]
         folder = _draw_leaves_folder()
-    elif dataset == "bsds500":
-        folder = _fetch_bsds500()
+        splits = {split: _pair_files(folder / split) for split in LEAVES}
+        name = "grace_hopper.jpg"
+        photograph = matplotlib.cbook.get_sample_data(name, asfileobj=False)
+        return {**splits, "test": [(pathlib.Path(photograph), None)]}
+    if dataset == "bsds500":
         # Its official val is what the super-resolution papers call BSD100.
-        official = {"validation": "test", "test": "val"}
-        return _pair_files(folder / official.get(split, split))
-    else:
-        folder = pathlib.Path(dataset).expanduser()
+        official = {"train": "train", "validation": "test", "test": "val"}
+        folder = _fetch_bsds500()
+        return {split: _pair_files(folder / name) for split, name in official.items()}
+    folder = pathlib.Path(dataset).expanduser()
     if not folder.is_dir():
         raise ValueError(
             f"DATASET = {dataset!r} is neither a folder nor one of the built-in "
             'datasets, "leaves" and "bsds500".'
         )
-    if (folder / "train").is_dir() and split != "all":
-        for name in FOLDERS[split]:
-            if (folder / name).is_dir():
-                return _pair_files(folder / name)
-        raise ValueError(f"{folder} has no {' or '.join(FOLDERS[split])} folder in it.")
-    if split == "test":
-        raise ValueError(f"{folder} has no test pictures: it is a flat folder.")
-    return _flat_split(_pair_files(folder), split, folder)
+    if not (folder / "train").is_dir():
+        return _split_flat(_pair_files(folder))
+    return {
+        split: _pair_files(folder / name)
+        for name, split in FOLDERS.items()
+        if (folder / name).is_dir()
+    }
 
 
-def _flat_split(files, split, folder):
+def _split_flat(files):
     """Holds out a tenth of the files, by a hash of the name rather than by the order,
     so that a series of similar pictures is not all on one side."""
-    if split == "all":
-        return files
     if len(files) < 2:
-        raise ValueError(f"{folder} needs two pictures or more: one is held out.")
+        return {"all": files}
     by_hash = sorted(files, key=lambda pair: zlib.crc32(pair[0].name.encode()))
     held_out = by_hash[: max(1, len(files) // 10)]
-    return [pair for pair in files if (pair in held_out) == (split == "validation")]
+    train = [pair for pair in files if pair not in held_out]
+    return {"train": train, "validation": sorted(held_out), "all": files}
 
 
 def _pair_files(folder):
@@ -248,81 +261,6 @@ def _fetch_bsds500():
             'and set DATASET to its "images" folder, or set DATASET = "leaves".'
         ) from error
     return pathlib.Path(folder) / "BSR/BSDS500/data/images"
-
-
-# --- Drawn pictures -------------------------------------------------------------------
-
-
-def draw_leaves(size, seed):
-    """Draws a picture of dead leaves: random shapes that occlude each other.
-
-    The occlusion model of natural images (Lee, Mumford and Huang 2001), used to train
-    restoration networks by Achddou, Gousseau and Ladjal (2021): sizes follow a power
-    law, colours come from a small palette, a 1/f texture lies on top.
-
-    Args:
-        size: side in pixels.
-        seed: int; the same seed draws the same picture.
-
-    Returns:
-        uint8 array [size, size, 3].
-    """
-    rng = np.random.default_rng(seed)
-    count = size * size // 87 + 1
-    # Density r^-3, so that every octave of sizes covers the same area. The first eighth
-    # are large and cover the background.
-    largest = 0.4 * size
-    smallest = np.full(count, rng.uniform(1.5, 4))
-    smallest[: count // 8] = size / 32
-    radius = (smallest**-2 + rng.random(count) * (largest**-2 - smallest**-2)) ** -0.5
-    centre = rng.uniform(0, size, (count, 1, 2))
-    points = _leaf_outlines(rng, count) * radius[:, None, None] + centre
-    colours = _leaf_colours(rng, count)
-
-    figure = Figure((size / 100, size / 100), dpi=100, facecolor=colours[0])
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, size), ylim=(0, size))
-    axes.axis("off")
-    axes.add_collection(PolyCollection(points, facecolors=colours, linewidths=0))
-    canvas.draw()
-    image = np.asarray(canvas.buffer_rgba())[..., :3]
-    texture = rng.uniform(2, 12) * _texture(rng, size)
-    return np.clip(image + texture[..., None] + 0.5, 0, 255).astype(np.uint8)
-
-
-def _leaf_outlines(rng, count):
-    """Ellipses, polygons and bars of about unit radius: [count, 36, 2]."""
-    angle = np.linspace(0, 2 * np.pi, 36, endpoint=False)
-    sides = rng.choice([3, 4, 5, 40, 40, 40, 40], (count, 1))  # 40: round
-    sector = np.pi / sides
-    radius = np.cos(sector) / np.cos(angle % (2 * sector) - sector)
-    for harmonic in range(2, 6):
-        wobble = rng.normal(0, 0.25 / harmonic, (count, 1))
-        phase = rng.uniform(0, 2 * np.pi, (count, 1))
-        radius += wobble * np.cos(harmonic * angle + phase)
-    flatness = rng.uniform(0.1, 1, (count, 1))
-    x, y = radius * np.cos(angle), radius * np.sin(angle) * flatness
-    turn = rng.uniform(0, 2 * np.pi, (count, 1))
-    cos, sin = np.cos(turn), np.sin(turn)
-    return np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)
-
-
-def _leaf_colours(rng, count):
-    """RGB in [0, 1] around a palette of three to eight colours: [count, 3]."""
-    shades = rng.integers(3, 9)
-    palette = rng.beta(0.8, 0.8, (shades, 1)) + rng.normal(0, 0.12, (shades, 3))
-    brightness = rng.normal(0, 0.06, (count, 1))
-    tint = rng.normal(0, 0.02, (count, 3))
-    return np.clip(palette[rng.integers(0, shades, count)] + brightness + tint, 0, 1)
-
-
-def _texture(rng, size):
-    """Noise with a 1/f amplitude spectrum and unit variance: [size, size]."""
-    rows, columns = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)
-    frequency = np.maximum(np.hypot(rows, columns), 4 / size)
-    noise = np.fft.rfft2(rng.standard_normal((size, size)))
-    texture = np.fft.irfft2(noise / frequency, (size, size))
-    return texture / texture.std()
 
 
 def _draw_leaves_folder():

@@ -36,6 +36,7 @@ network adds to a bilinear enlargement of its input and starts from exactly that
 import os
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
 
 import keras
 import numpy as np
@@ -185,14 +186,15 @@ eight turns and mirrorings of the picture (section 3.4).
 def main():
     settings = {name: value for name, value in globals().items() if name.isupper()}
     print(
-        f"Training EDSR x{SCALE} on {DATASET!r} for {EPOCHS} x {STEPS_PER_EPOCH} steps."
+        f"Training EDSR x{SCALE} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} "
+        'steps. "leaves" are drawn pictures, so that it runs anywhere; for the paper set '
+        "DATASET to a folder with DIV2K, BATCH_SIZE = 16, 300 epochs of 1,000 steps."
     )
-    print("The paper: DATASET a folder with DIV2K, BATCH_SIZE = 16, 300 x 1,000 steps.")
     hardware.set_seed(SEED)
     hardware.set_precision(PRECISION)
     train, validation, test = (
         data.load(DATASET, split, SCALE, DEGRADATION)
-        for split in ("train", "validation", "test")
+        for split in ("train", "validation", data.scored_split(DATASET))
     )
     steps = EPOCHS * STEPS_PER_EPOCH
     learning_rate = keras.optimizers.schedules.CosineDecay(

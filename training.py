@@ -139,7 +139,7 @@ def _write_state(run):
         "best": run.best,
         "history": run.history,
     }
-    values = [np.asarray(variable.value) for variable in _variables(run.model)]
+    values = [keras.ops.convert_to_numpy(v) for v in _variables(run.model)]
     with data.whole_file(run.folder / "state.npz") as part:
         np.savez(part, *values, meta=json.dumps(meta))
 
@@ -302,7 +302,7 @@ class Preview(keras.callbacks.Callback):
         figure = Figure((12, 4.5), layout="constrained")
         panels = [
             ("bicubic", bicubic),
-            (f"epoch {epoch + 1}", sr),
+            (f"network after epoch {epoch + 1}", sr),
             ("original", self.hr),
         ]
         for axes, (title, image) in zip(figure.subplots(1, 3), panels):

@@ -173,6 +173,17 @@ def test_flat_folder_holds_out_a_tenth_by_name(tmp_path, make_pictures):
     assert names(tmp_path, "validation") == validation
 
 
+def test_scores_are_those_of_the_validation_where_there_is_no_test(
+    tmp_path, make_pictures, capsys
+):
+    make_pictures(tmp_path / "flat", ["a.png", "b.png"])
+    assert data.scored_split(tmp_path / "flat") == "validation"
+    assert "flat has no test pictures" in capsys.readouterr().out
+    for split in ("train", "val", "test"):
+        make_pictures(tmp_path / "split" / split, ["a.png"])
+    assert data.scored_split(tmp_path / "split") == "test"
+
+
 def test_pairs_by_name(tmp_path, make_pictures):
     make_pictures(tmp_path, ["a_HR.png", "b_HR.png"], size=(40, 24))
     make_pictures(tmp_path, ["a_LR.png", "b_LR.png"], size=(20, 12), seed=1)
@@ -237,11 +248,10 @@ def test_bsds500_out_of_reach_says_what_to_do(monkeypatch):
     [
         (("nowhere", "train", 4), "DATASET = 'nowhere' is neither a folder"),
         (("empty", "train", 4), "empty holds no pictures"),
-        (("one", "train", 4), "one needs two pictures or more"),
-        (("one", "test", 4), "one has no test pictures"),
-        (("split", "validation", 4), "split has no validation or val folder"),
+        (("one", "train", 4), 'one has no "train" pictures, only all. A folder needs'),
+        (("split", "validation", 4), 'split has no "validation" pictures, only train'),
         (("one", "all", 50), "a.png is smaller than SCALE = 50"),
-        (("one", "training", 4), "split = 'training' is not known"),
+        (("split", "training", 4), 'split has no "training" pictures, only train'),
         (("one", "all", 4, "blur"), "DEGRADATION = 'blur' is not known"),
     ],
 )
