@@ -179,7 +179,7 @@ then falls to zero along a cosine reaches more.
 PSNR is measured as in the papers, on the Y channel without a border of `SCALE` pixels.
 While training it is that of the centres of the validation pictures; the table at the end
 has whole pictures that nothing else has touched. EDSR+ in the table is the mean over the
-eight turns and mirrorings of the picture (section 3.4).
+eight turns and mirrorings of the picture (section 4.3).
 """
 
 

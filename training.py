@@ -98,7 +98,7 @@ def open_run(model, results, name, settings):
 def load_initial_weights(model, path):
     """Starts a network from a saved one: takes over the layers of equal name and shape.
 
-    So x3 and x4 start from x2 (Lim et al. 2017, section 4.2): all but the upsampling.
+    So x3 and x4 start from x2 (Lim et al. 2017, section 3.2): all but the upsampling.
 
     Args:
         model: `keras.Model` to change in place.

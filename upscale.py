@@ -22,7 +22,7 @@ def upscale(model, image, self_ensemble=False, tile=512):
             or luma. A luma network enlarges Y; Cb and Cr are enlarged by bicubic.
         image: RGB array [H, W, 3], 0 to 255, uint8 or float.
         self_ensemble: averages the network's answers to the eight turns and mirrorings
-            of the picture ("EDSR+", Lim et al. 2017, section 3.4), for eight times the
+            of the picture ("EDSR+", Lim et al. 2017, section 4.3), for eight times the
             work.
         tile: largest side of a tile in pixels of `image`.
 
