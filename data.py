@@ -1,68 +1,74 @@
 """Images in: datasets of (LR, HR) pairs, and endless batches of patches cut from them.
 
 Pictures are uint8 RGB, 0 to 255. The low-resolution picture of a pair is made with
-MATLAB's bicubic, as in the papers.
+MATLAB's bicubic, as in the papers, or comes with the dataset.
 
     pairs = data.load("leaves", "train", scale=4)      # tf.data.Dataset of whole pictures
     batches = data.training_batches(pairs, scale=4)    # endless tf.data.Dataset of patches
+
+As a command, `python data.py div2k` fetches and prepares a dataset, and draws some of it.
 """
 
+import argparse
 import collections
 import concurrent.futures
-import contextlib
+import hashlib
+import io
 import os
 import pathlib
-import zlib
+import shutil
+import sys
+import tempfile
+import time
 
 import keras
-import matplotlib.cbook
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
+from matplotlib.figure import Figure
 
+import sources
 from leaves import draw_leaves
+from pixels import DEGRADATIONS, bicubic_resize, degrade, luma
+from sources import TRACKS, read_image, whole_file
 
-# Drawn pictures: how many for each split, and the side of each in pixels.
-LEAVES = {"train": 300, "validation": 20}
-LEAVES_SIZE = 512
+# More decoded pixels than this many bytes are kept in a file instead of in memory.
+MEMORY_LIMIT = 5e8
 
-BSDS500_URL = (
-    "http://www.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/BSR/"
-    "BSR_bsds500.tgz"
-)
-
-# The subfolders of a folder of pictures, and the split that each holds.
-FOLDERS = {
-    "train": "train",
-    "val": "validation",
-    "validation": "validation",
-    "test": "test",
-}
-
-# Decoded pictures, one after the other: names and LR sizes [n, 2] of each, the number of
-# its first LR pixel, and all pixels as uint8 tensors [pixels, 3]. The HR pixels of a
-# picture start at first * scale^2.
-Pictures = collections.namedtuple("Pictures", "names sizes first lr hr")
+# Decoded pictures, one after the other: names and LR sizes [n, 2] of each, the numbers
+# of its first LR and HR pixel, and all pixels as uint8 tensors [pixels, 3].
+Pictures = collections.namedtuple("Pictures", "names sizes first_lr first_hr lr hr")
 
 
 # --- Datasets -------------------------------------------------------------------------
 
 
-def load(dataset, split, scale, degradation="bicubic"):
+def load(dataset, split, scale, degradation="bicubic", smallest=1):
     """Loads whole pictures as (LR, HR) pairs.
 
+    What is more than `MEMORY_LIMIT` bytes when decoded is decoded once into the Keras
+    cache, and read from there by this and all later runs.
+
     Args:
-        dataset: `"leaves"` (drawn on first use into the Keras cache; their test picture
-            is the photograph that comes with matplotlib), `"bsds500"` (Arbelaez et al.
-            2011: official train, test and val as train, validation and test, so that
-            "test" is the literature's BSD100), or the path of a folder of pictures.
-            A folder has `train/`, `validation/` (or `val/`) and perhaps `test/` inside;
-            or it is flat, and a tenth of it, chosen by file name, is held out for
-            validation. Files named `*_HR.*` and `*_LR.*` are taken as pairs.
+        dataset: a name or the path of a folder of pictures.
+            - `"leaves"`: drawn on first use into the Keras cache; their test picture
+              is the photograph that comes with matplotlib.
+            - `"div2k"` (Agustsson and Timofte 2017): train and validation, through TFDS.
+            - `"bsds500"` (Arbelaez et al. 2011): the official train, test and val as
+              train, validation and test, so that "test" is the literature's BSD100.
+            - `"flowers"`: TFDS' tf_flowers, its first 600 held out for validation.
+            - A folder with `train/`, `validation/` (or `val/`) and perhaps `test/`
+              inside, or with the folders of DIV2K's zips, or flat: then a tenth of it,
+              chosen by file name, is held out for validation. LR pictures are taken
+              from the folder where there are `HR/` and `LR/` folders in it, or files
+              named `*_HR.*` and `*_LR.*`.
         split: `"train"`, `"validation"`, `"test"` where there is one, or `"all"`, every
             picture of a flat folder, to score a network on a benchmark.
         scale: integer factor between LR and HR. HR is cropped to a multiple of it.
-        degradation: `"bicubic"`, MATLAB's.
+        degradation: how LR is made where the dataset does not bring it: one of
+            `DEGRADATIONS`; for DIV2K one of `TRACKS`, its own; or a tuple of several,
+            which take turns from picture to picture.
+        smallest: side in pixels that all LR pictures must have, for instance that of
+            the patches; what is smaller is left out of `"flowers"`, else an error.
 
     Returns:
         A `tf.data.Dataset` of uint8 RGB pairs (LR [h, w, 3], HR [h*scale, w*scale, 3]),
@@ -70,31 +76,41 @@ def load(dataset, split, scale, degradation="bicubic"):
 
     Raises:
         ValueError: for an unknown name, a folder that is missing or empty, a split that
-            is not there or a picture that cannot be read, naming it.
+            is not there, a picture that cannot be read or a pair that does not fit,
+            naming it; or for a download that fails, naming the way out.
     """
-    if degradation != "bicubic":
-        raise ValueError(f'DEGRADATION = {degradation!r} is not known: use "bicubic".')
-    splits = _find_splits(str(dataset))
+    degradations = (
+        degradation if isinstance(degradation, (tuple, list)) else [degradation]
+    )
+    for name in degradations:
+        if name not in (*DEGRADATIONS, *TRACKS):
+            known = ", ".join(dict.fromkeys((*DEGRADATIONS, *TRACKS)))
+            raise ValueError(f"DEGRADATION = {name!r} is not one of {known}.")
+    splits = sources.find_splits(str(dataset), scale, degradations, smallest)
     if split not in splits:
+        if list(splits) == ["all"]:
+            raise ValueError(f"{dataset} needs two pictures or more: one is held out.")
+        known = ", ".join(f'"{name}"' for name in splits)
+        raise ValueError(f'{dataset} has no "{split}" pictures, only {known}.')
+    source = splits[split]()
+    if source.size <= MEMORY_LIMIT:
+        pictures = _write_to_memory(_decode(source, scale))
+    else:
+        pictures = _write_to_cache(source, scale)
+    _check_sizes(pictures, smallest)
+    return _as_dataset(pictures, scale)
+
+
+def _check_sizes(pictures, smallest):
+    sizes = pictures.sizes.numpy()
+    small = np.flatnonzero(sizes.min(axis=1) < smallest)
+    if len(small):
+        h, w = sizes[small[0]]
         raise ValueError(
-            f'{dataset} has no "{split}" pictures, only {", ".join(splits)}. A folder '
-            "needs two pictures or more, or subfolders train, validation and perhaps test."
+            f"{pictures.names[small[0]]} is {w}x{h} pixels in low resolution, less than "
+            f"PATCH_SIZE = {smallest}, and so are {len(small) - 1} others: remove them "
+            "or lower PATCH_SIZE."
         )
-    files = splits[split]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        decoded = list(pool.map(lambda pair: _read_pair(*pair, scale), files))
-    pictures = _pack([str(hr) for hr, _ in files], decoded)
-
-    def pair(number):
-        first, (h, w) = pictures.first[number], tf.unstack(pictures.sizes[number])
-        last, area = first + h * w, scale**2
-        lr = tf.reshape(pictures.lr[first:last], [h, w, 3])
-        hr = pictures.hr[first * area : last * area]
-        return lr, tf.reshape(hr, [h * scale, w * scale, 3])
-
-    pairs = tf.data.Dataset.range(len(files)).map(pair)
-    pairs.pictures = pictures  # spares training_batches() a second copy
-    return pairs
 
 
 def scored_split(dataset):
@@ -106,183 +122,124 @@ def scored_split(dataset):
     Returns:
         `"test"`, or `"validation"` for a dataset without test pictures, which is said.
     """
-    if "test" in _find_splits(str(dataset)):
+    folder = pathlib.Path(dataset).expanduser()
+    if dataset in ("leaves", "bsds500") or (folder / "test").is_dir():
         return "test"
     print(f"{dataset} has no test pictures: the scores are those of the validation.")
     return "validation"
 
 
-def read_image(path):
-    """Reads a picture as upright 8-bit RGB.
+def _as_dataset(pictures, scale):
+    def pair(number):
+        h, w = tf.unstack(pictures.sizes[number])
+        first_lr, first_hr = pictures.first_lr[number], pictures.first_hr[number]
+        lr = pictures.lr[first_lr : first_lr + h * w]
+        h_hr, w_hr = h * scale, w * scale
+        hr = pictures.hr[first_hr : first_hr + h_hr * w_hr]
+        return tf.reshape(lr, [h, w, 3]), tf.reshape(hr, [h_hr, w_hr, 3])
 
-    Args:
-        path: a file in any format that Pillow reads.
-
-    Returns:
-        uint8 array [H, W, 3]. Grey, palette and CMYK are converted, an alpha channel is
-        dropped, 16-bit grey is scaled to 8 bits, EXIF orientation is applied.
-
-    Raises:
-        ValueError: naming the file, if it cannot be read.
-    """
-    try:
-        with Image.open(path) as image:
-            image = ImageOps.exif_transpose(image)
-            if image.mode.startswith("I"):  # 16-bit grey
-                grey = np.clip(np.asarray(image) / 257, 0, 255)
-                image = Image.fromarray((grey + 0.5).astype(np.uint8))
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} cannot be read as a picture: {error}") from error
-
-
-def _find_splits(dataset):
-    """The files of each split: a dict of lists of (HR path, LR path or None)."""
-    if dataset == "leaves":
-        folder = _draw_leaves_folder()
-        splits = {split: _pair_files(folder / split) for split in LEAVES}
-        name = "grace_hopper.jpg"
-        photograph = matplotlib.cbook.get_sample_data(name, asfileobj=False)
-        return {**splits, "test": [(pathlib.Path(photograph), None)]}
-    if dataset == "bsds500":
-        # Its official val is what the super-resolution papers call BSD100.
-        official = {"train": "train", "validation": "test", "test": "val"}
-        folder = _fetch_bsds500()
-        return {split: _pair_files(folder / name) for split, name in official.items()}
-    folder = pathlib.Path(dataset).expanduser()
-    if not folder.is_dir():
-        raise ValueError(
-            f"DATASET = {dataset!r} is neither a folder nor one of the built-in "
-            'datasets, "leaves" and "bsds500".'
-        )
-    if not (folder / "train").is_dir():
-        return _split_flat(_pair_files(folder))
-    return {
-        split: _pair_files(folder / name)
-        for name, split in FOLDERS.items()
-        if (folder / name).is_dir()
-    }
-
-
-def _split_flat(files):
-    """Holds out a tenth of the files, by a hash of the name rather than by the order,
-    so that a series of similar pictures is not all on one side."""
-    if len(files) < 2:
-        return {"all": files}
-    by_hash = sorted(files, key=lambda pair: zlib.crc32(pair[0].name.encode()))
-    held_out = by_hash[: max(1, len(files) // 10)]
-    train = [pair for pair in files if pair not in held_out]
-    return {"train": train, "validation": sorted(held_out), "all": files}
-
-
-def _pair_files(folder):
-    """Pairs the pictures of one folder: a list of (HR path, LR path or None)."""
-    extensions = Image.registered_extensions()
-    files = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in extensions and not path.name.startswith(".")
-    )
-    if not files:
-        raise ValueError(f"{folder} holds no pictures.")
-    if not any(path.stem.endswith("_HR") for path in files):
-        return [(path, None) for path in files]
-    pairs = [(path, path.with_stem(path.stem[:-3] + "_LR")) for path in files]
-    pairs = [pair for pair in pairs if pair[0].stem.endswith("_HR")]
-    for hr, lr in pairs:
-        if not lr.exists():
-            raise ValueError(f"{lr} is missing: it should stand beside {hr.name}.")
+    pairs = tf.data.Dataset.range(len(pictures.names)).map(pair)
+    pairs.pictures = pictures  # spares training_batches() a second copy
     return pairs
 
 
-def _read_pair(hr_path, lr_path, scale):
-    hr = read_image(hr_path)
+# --- Decoded pictures, in memory or in a file ------------------------------------------
+
+
+def _write_to_memory(pairs):
+    lr, hr = io.BytesIO(), io.BytesIO()
+    index = _write(pairs, lr, hr)
+    with tf.device("CPU:0"):  # where tf.data works
+        pixels = [tf.constant(np.frombuffer(f.getbuffer(), np.uint8)) for f in (lr, hr)]
+    return _as_pictures(index, pixels)
+
+
+def _write_to_cache(source, scale):
+    """Decodes into a folder of the Keras cache, unless a run before has done so."""
+    key = hashlib.sha256(repr((source.key, scale)).encode()).hexdigest()[:16]
+    folder = sources.cache_folder() / "decoded" / key
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for left in folder.parent.glob("tmp*"):  # by a run that was killed
+            if left.stat().st_mtime < time.time() - 24 * 3600:
+                shutil.rmtree(left, ignore_errors=True)
+        print(f"Decoding about {source.size / 1e9:.1f} GB of pictures into {folder}")
+        # Two runs that start at once both write, and the first to end is used by both.
+        with tempfile.TemporaryDirectory(dir=folder.parent) as part:
+            part = pathlib.Path(part) / key
+            part.mkdir()
+            with open(part / "lr", "wb") as lr, open(part / "hr", "wb") as hr:
+                index = _write(_decode(source, scale), lr, hr)
+            np.savez(part / "index.npz", **index)
+            try:
+                os.rename(part, folder)
+            except OSError:
+                if not folder.exists():
+                    raise
+    # DLPack spares a copy in memory. Copy on write, since it takes no read-only arrays.
+    maps = [np.memmap(folder / name, np.uint8, "c") for name in ("lr", "hr")]
+    pixels = [tf.experimental.dlpack.from_dlpack(p.__dlpack__()) for p in maps]
+    return _as_pictures(np.load(folder / "index.npz"), pixels)
+
+
+def _as_pictures(index, pixels):
+    with tf.device("CPU:0"):
+        lr, hr = (tf.reshape(p, [-1, 3]) for p in pixels)
+        numbers = [tf.constant(index[key]) for key in ("sizes", "first_lr", "first_hr")]
+    return Pictures([str(name) for name in index["names"]], *numbers, lr, hr)
+
+
+def _write(pairs, lr_file, hr_file):
+    """Writes the pixels of (name, LR, HR) one after the other, and returns the index.
+
+    An HR picture with several LR pictures, as in DIV2K's wild track, is written once.
+    """
+    names, sizes, first_lr, first_hr, known = [], [], [], [], {}
+    for name, lr, hr in pairs:
+        names.append(name)
+        sizes.append(lr.shape[:2])
+        first_lr.append(lr_file.tell() // 3)
+        lr_file.write(np.ascontiguousarray(lr))
+        hr = np.ascontiguousarray(hr)
+        checksum = hashlib.sha256(hr).digest()
+        if checksum not in known:
+            known[checksum] = hr_file.tell() // 3
+            hr_file.write(hr)
+        first_hr.append(known[checksum])
+    numbers = {"sizes": sizes, "first_lr": first_lr, "first_hr": first_hr}
+    return {"names": names, **{k: np.array(v, np.int64) for k, v in numbers.items()}}
+
+
+def _decode(source, scale):
+    """Reads the pictures of a source in several threads: yields (name, LR, HR)."""
+
+    def decode(name, read):
+        return name, *_make_pair(name, *read(), scale)
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        pending = collections.deque()
+        for name, read in source.pictures():
+            pending.append(pool.submit(decode, name, read))
+            if len(pending) > 2 * os.cpu_count():
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def _make_pair(name, hr, lr, degradation, scale):
+    """Crops HR to a multiple of the scale, and makes LR where there is none."""
     height, width = hr.shape[0] // scale, hr.shape[1] // scale
     if not height or not width:
-        raise ValueError(f"{hr_path} is smaller than SCALE = {scale} pixels.")
+        raise ValueError(f"{name} is smaller than SCALE = {scale} pixels.")
     hr = hr[: height * scale, : width * scale]
-    if lr_path is None:
-        lr = bicubic_resize(hr, height, width)
-    else:
-        lr = read_image(lr_path)
+    if lr is None:
+        lr = degrade(hr, scale, degradation, name)
     if lr.shape[:2] != (height, width):
         raise ValueError(
-            f"{lr_path} is {lr.shape[1]}x{lr.shape[0]} pixels, but {hr_path.name} "
+            f"The LR picture of {name} is {lr.shape[1]}x{lr.shape[0]} pixels, but HR "
             f"divided by SCALE = {scale} is {width}x{height}."
         )
     return lr, hr
-
-
-def _pack(names, decoded):
-    sizes = np.array([lr.shape[:2] for lr, _ in decoded])
-    first = np.cumsum([0, *sizes.prod(axis=1)])[:-1]
-    pixels = [
-        np.concatenate([x.reshape(-1, 3) for x in side]) for side in zip(*decoded)
-    ]
-    return Pictures(names, *map(tf.convert_to_tensor, (sizes, first, *pixels)))
-
-
-@contextlib.contextmanager
-def whole_file(path):
-    """Writes a file whole or not at all.
-
-    Args:
-        path: `pathlib.Path` of the file; its folder is made if it is missing.
-
-    Yields:
-        A path beside it, with the same suffix, to write to. It takes the place of
-        `path` at the end, and is removed if the writing fails.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _cache_folder():
-    home = os.environ.get("KERAS_HOME", "~/.keras")
-    return pathlib.Path(home).expanduser() / "datasets"
-
-
-def _fetch_bsds500():
-    try:
-        folder = keras.utils.get_file(
-            "BSR_bsds500.tgz",
-            BSDS500_URL,
-            extract=True,
-            cache_dir=_cache_folder().parent,
-        )
-    except Exception as error:  # get_file raises nothing more specific
-        raise ValueError(
-            f"BSDS500 could not be fetched ({error}). Unpack BSR_bsds500.tgz yourself "
-            'and set DATASET to its "images" folder, or set DATASET = "leaves".'
-        ) from error
-    return pathlib.Path(folder) / "BSR/BSDS500/data/images"
-
-
-def _draw_leaves_folder():
-    """Draws what is still missing of the leaves into the Keras cache."""
-    # A change to the drawing takes a new number, so that nobody trains on old pictures.
-    folder = _cache_folder() / f"leaves_v1_{LEAVES_SIZE}"
-    wanted = [
-        (folder / split / f"{number:04}.png", number if split == "train" else -number)
-        for split, count in LEAVES.items()
-        for number in range(1, count + 1)
-    ]
-    missing = [(path, number) for path, number in wanted if not path.exists()]
-    if missing:
-        print(f"Drawing {len(missing)} pictures of dead leaves into {folder}")
-        progress = keras.utils.Progbar(len(missing), unit_name="picture")
-    for path, number in missing:
-        # Seeds are not negative: a second number tells validation from training.
-        image = Image.fromarray(draw_leaves(LEAVES_SIZE, [abs(number), number < 0]))
-        with whole_file(path) as part:
-            image.save(part, compress_level=1)
-        progress.add(1)
-    return folder
 
 
 # --- Batches --------------------------------------------------------------------------
@@ -315,26 +272,22 @@ def training_batches(
         ValueError: for a picture smaller than a patch, naming it.
     """
     pictures = _collect(pairs)
-    for name, (h, w) in zip(pictures.names, pictures.sizes.numpy()):
-        if min(h, w) < patch_size:
-            raise ValueError(
-                f"{name} is {w}x{h} pixels in low resolution, less than "
-                f"PATCH_SIZE = {patch_size}: remove it or lower PATCH_SIZE."
-            )
+    _check_sizes(pictures, patch_size)
 
     def batch(step):
         seeds = tf.random.split([tf.constant(seed, tf.int64), step], 4)
         draw = tf.random.stateless_uniform
         number = draw([batch_size], seeds[0], 0, len(pictures.names), tf.int64)
-        first = tf.gather(pictures.first, number)
         size = tf.gather(pictures.sizes, number)
         room = tf.cast(size - patch_size + 1, tf.float64)
         corner = tf.cast(
             draw([batch_size, 2], seeds[1], dtype=tf.float64) * room, tf.int64
         )
         turn = draw([3, batch_size, 1], seeds[2], 0, 2, tf.int32) == 1
+        first = tf.gather(pictures.first_lr, number)
         lr = _cut(pictures.lr, first, size[:, 1], corner, patch_size, turn)
-        first, width, corner = first * scale**2, size[:, 1] * scale, corner * scale
+        first = tf.gather(pictures.first_hr, number)
+        width, corner = size[:, 1] * scale, corner * scale
         hr = _cut(pictures.hr, first, width, corner, patch_size * scale, turn)
         if noise:
             grain = noise * tf.random.stateless_normal(lr.shape, seeds[3])
@@ -373,8 +326,8 @@ def validation_batches(pairs, scale, patch_size=48, batch_size=16):
     Returns:
         A `tf.data.Dataset`, one pass over the pictures, as from `training_batches`.
     """
-    smallest = _collect(pairs).sizes.numpy().min()
-    size = min(patch_size, int(smallest))
+    pictures = _collect(pairs)
+    size = min(patch_size, int(tf.reduce_min(pictures.sizes)))
 
     def centre(lr, hr):
         corner = (tf.shape(lr)[:2] - size) // 2
@@ -383,81 +336,67 @@ def validation_batches(pairs, scale, patch_size=48, batch_size=16):
         hr = tf.image.crop_to_bounding_box(hr, y, x, size * scale, size * scale)
         return lr, hr
 
-    count = len(pairs)
+    count = len(pictures.names)
     equal = max(n for n in range(1, batch_size + 1) if count % n == 0)
-    return pairs.map(centre).batch(equal, drop_remainder=True).cache()
+    crops = _as_dataset(pictures, scale).map(centre)
+    return crops.batch(equal, drop_remainder=True).cache()
 
 
 def _collect(pairs):
     """The pictures of any dataset of pairs, decoded."""
-    if not hasattr(pairs, "pictures"):
-        decoded = list(pairs.as_numpy_iterator())
-        return _pack([f"picture {n}" for n in range(len(decoded))], decoded)
-    return pairs.pictures
+    if hasattr(pairs, "pictures"):
+        return pairs.pictures
+    pairs = enumerate(pairs.as_numpy_iterator())
+    return _write_to_memory((f"picture {n}", lr, hr) for n, (lr, hr) in pairs)
 
 
-# --- Pixels ---------------------------------------------------------------------------
+# --- As a command ----------------------------------------------------------------------
 
 
-def bicubic_resize(image, height, width):
-    """Resizes as MATLAB's `imresize(image, [height width], "bicubic")`.
-
-    Cubic convolution with a = -0.5 (Keys 1981), widened when shrinking (antialiasing),
-    mirrored edges. `tf.image.resize` differs on 4 to 5% of the pixels.
+def draw_pairs(pairs, path):
+    """Draws the first nine pairs, LR beside HR: squares from the middle of pictures.
 
     Args:
-        image: array [H, W, C], uint8 or float.
-        height: rows of the result.
-        width: columns of the result.
-
-    Returns:
-        Array [height, width, C]. From uint8: uint8, rounded half up and clipped.
-        From float: the same float type, neither rounded nor clipped.
+        pairs: dataset from `load`.
+        path: `pathlib.Path` of the PNG file.
     """
-    if image.ndim != 3:
-        raise ValueError(f"image must be [H, W, C], not of shape {image.shape}.")
-    # float64 throughout: float32 flips the ties that scales 2 and 4 are full of.
-    resized = _resize_rows(image.astype(np.float64), height)
-    resized = _resize_rows(resized.swapaxes(0, 1), width).swapaxes(0, 1)
-    if image.dtype == np.uint8:
-        resized = np.clip(np.floor(resized + 0.5), 0, 255)
-    return np.ascontiguousarray(resized, dtype=image.dtype)
+    figure = Figure((13, 7), layout="constrained")
+    panels = figure.subplots(3, 6).ravel()
+    for axes in panels:
+        axes.set_axis_off()
+    for number, (lr, hr) in enumerate(pairs.take(9).as_numpy_iterator()):
+        scale, size = hr.shape[0] // lr.shape[0], min(64, *lr.shape[:2])
+        y, x = (side // 2 - size // 2 for side in lr.shape[:2])
+        hr = hr[y * scale :, x * scale :][: size * scale, : size * scale]
+        for axes, image in zip(panels[2 * number :], (lr[y:, x:][:size, :size], hr)):
+            axes.imshow(image, interpolation="nearest")
+            axes.set_title(f"{image.shape[1]}x{image.shape[0]}", fontsize=9)
+    with whole_file(path) as part:
+        figure.savefig(part, dpi=100)
 
 
-def _resize_rows(image, rows):
-    """Resizes the first axis of a float64 array."""
-    old = image.shape[0]
-    ratio = old / rows
-    stretch = max(1.0, ratio)
-    centre = (np.arange(rows) + 0.5) * ratio - 0.5
-    first = np.ceil(centre - 2 * stretch).astype(int)
-    taps = first[:, None] + np.arange(int(np.ceil(4 * stretch)) + 1)
-    weights = _cubic((centre[:, None] - taps) / stretch)
-    weights /= weights.sum(axis=1, keepdims=True)
-    taps %= 2 * old  # mirrored edges, the edge pixel repeated
-    taps = np.where(taps < old, taps, 2 * old - 1 - taps)
-    resized = np.zeros((rows, *image.shape[1:]))
-    for tap, weight in zip(taps.T, weights.T):
-        if weight.any():
-            resized += weight[:, None, None] * image[tap]
-    return resized
+def main():
+    parser = argparse.ArgumentParser(
+        description="Fetches and prepares a dataset, and draws some of its pairs."
+    )
+    parser.add_argument("dataset", help="a name as for DATASET, or a folder")
+    parser.add_argument("--scale", type=int, default=4)
+    parser.add_argument("--degradation", default="bicubic", help="one, or several: a,b")
+    parser.add_argument("--output", default="results", help="folder for the picture")
+    options = parser.parse_args()
+    degradation = tuple(options.degradation.split(","))
+    path = pathlib.Path(options.dataset).expanduser()
+    picture = pathlib.Path(options.output) / f"pairs_{path.name}_x{options.scale}.png"
+    try:
+        for split in ("train", "validation", scored_split(options.dataset)):
+            pairs = load(options.dataset, split, options.scale, degradation)
+            print(f"{split}: {len(pairs)} pictures")
+            if split == "train":
+                draw_pairs(pairs, picture)
+    except ValueError as error:
+        sys.exit(f"data.py: {error}")
+    print(f"{options.dataset} is ready; some of its pairs are in {picture}")
 
 
-def _cubic(x):
-    x = np.abs(x)
-    inner = 1.5 * x**3 - 2.5 * x**2 + 1
-    outer = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    return np.where(x <= 1, inner, np.where(x <= 2, outer, 0))
-
-
-def luma(image):
-    """The Y channel of MATLAB's `rgb2ycbcr` (ITU-R BT.601), unrounded.
-
-    Args:
-        image: RGB [..., 3], 0 to 255: any array, or a float tensor of any backend.
-
-    Returns:
-        Float [..., 1], 16 to 235.
-    """
-    red, green, blue = image[..., 0:1], image[..., 1:2], image[..., 2:3]
-    return 16 + red * (65.481 / 255) + green * (128.553 / 255) + blue * (24.966 / 255)
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import data
+import sources
 import edsr
 
 
@@ -23,8 +24,8 @@ def keras_home(tmp_path_factory, monkeypatch):
 
 @pytest.fixture
 def small_leaves(monkeypatch):
-    monkeypatch.setattr(data, "LEAVES", {"train": 3, "validation": 2})
-    monkeypatch.setattr(data, "LEAVES_SIZE", 64)
+    monkeypatch.setattr(sources, "LEAVES", {"train": 3, "validation": 2})
+    monkeypatch.setattr(sources, "LEAVES_SIZE", 64)
 
 
 @pytest.fixture

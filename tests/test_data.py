@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 import data
+import sources
 
 
 def noise(*shape, seed=0):
@@ -134,7 +135,7 @@ def test_leaves_are_drawn_once_into_the_cache(small_leaves, keras_home):
     assert len({path.read_bytes() for path in drawn}) == 5
 
 
-def test_leaves_are_tested_on_a_photograph():
+def test_leaves_are_tested_on_a_photograph(small_leaves):
     (photograph,) = names("leaves", "test")
     assert photograph == matplotlib.cbook.get_sample_data(
         "grace_hopper.jpg", asfileobj=False
@@ -191,10 +192,10 @@ def test_pairs_by_name(tmp_path, make_pictures):
     assert len(pairs) == 2
     np.testing.assert_array_equal(pairs[0][0], data.read_image(tmp_path / "a_LR.png"))
     np.testing.assert_array_equal(pairs[0][1], data.read_image(tmp_path / "a_HR.png"))
-    with pytest.raises(ValueError, match=r"a_LR\.png is 20x12 .* SCALE = 4 is 10x6"):
+    with pytest.raises(ValueError, match=r"a_HR\.png is 20x12 .* SCALE = 4 is 10x6"):
         data.load(tmp_path, "all", 4)
     (tmp_path / "b_LR.png").unlink()
-    with pytest.raises(ValueError, match=r"b_LR\.png is missing.*beside b_HR\.png"):
+    with pytest.raises(ValueError, match=r"b_HR\.png has no partner"):
         data.load(tmp_path, "all", 2)
 
 
@@ -238,8 +239,10 @@ def test_bsds500_out_of_reach_says_what_to_do(monkeypatch):
     def unreachable(*args, **kwargs):
         raise Exception("URL fetch failure")
 
-    monkeypatch.setattr(data.keras.utils, "get_file", unreachable)
-    with pytest.raises(ValueError, match="BSDS500 could not be fetched.*set DATASET"):
+    monkeypatch.setattr(sources.keras.utils, "get_file", unreachable)
+    with pytest.raises(
+        ValueError, match="BSDS500 could not be fetched.*Put BSR_bsds500.tgz"
+    ):
         data.load("bsds500", "train", 4)
 
 
@@ -247,12 +250,19 @@ def test_bsds500_out_of_reach_says_what_to_do(monkeypatch):
     "arguments, message",
     [
         (("nowhere", "train", 4), "DATASET = 'nowhere' is neither a folder"),
-        (("empty", "train", 4), "empty holds no pictures"),
-        (("one", "train", 4), 'one has no "train" pictures, only all. A folder needs'),
-        (("split", "validation", 4), 'split has no "validation" pictures, only train'),
-        (("one", "all", 50), "a.png is smaller than SCALE = 50"),
-        (("split", "training", 4), 'split has no "training" pictures, only train'),
-        (("one", "all", 4, "blur"), "DEGRADATION = 'blur' is not known"),
+        (("empty", "train", 4), "empty holds no pictures, nor folders"),
+        (("one", "train", 4), "one needs two pictures or more"),
+        (
+            ("split", "validation", 4),
+            'split has no "validation" pictures, only "train"',
+        ),
+        (("two", "all", 50), "a.png is smaller than SCALE = 50"),
+        (
+            ("two", "all", 2, "bicubic", 21),
+            "a.png is 24x20 .* = 21, and so are 1 others",
+        ),
+        (("split", "training", 4), 'split has no "training" pictures, only "train"'),
+        (("two", "all", 4, "blur"), "DEGRADATION = 'blur' is not one of bicubic, area"),
     ],
 )
 def test_errors_say_what_and_where(
@@ -260,6 +270,7 @@ def test_errors_say_what_and_where(
 ):
     (tmp_path / "empty").mkdir()
     make_pictures(tmp_path / "one", ["a.png"])
+    make_pictures(tmp_path / "two", ["a.png", "b.png"])
     make_pictures(tmp_path / "split/train", ["a.png"])
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=message) as error:

@@ -51,7 +51,7 @@ def test_layers_start_apart_and_within_the_bound():
     first, second = (model.get_layer(f"block{n}_conv1").kernel for n in (1, 2))
     assert np.abs(np.asarray(first) - np.asarray(second)).max() > 0
     bound = 1 / np.sqrt(9 * 64)
-    assert 0.95 * bound < np.abs(np.asarray(first)).max() <= bound
+    assert 0.95 * bound < np.abs(np.asarray(first)).max() <= bound * 1.000001
 
 
 def test_image_skip_and_output_are_float32_in_mixed_precision():

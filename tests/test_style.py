@@ -50,7 +50,16 @@ def test_constants_are_used_in_main_alone():
 
 
 def test_imports_run_one_way():
-    order = ["leaves", "data", "hardware", "upscale", "metrics", "training"]
+    order = [
+        "leaves",
+        "pixels",
+        "sources",
+        "data",
+        "hardware",
+        "upscale",
+        "metrics",
+        "training",
+    ]
     for name in [*order, *(script[:-3] for script in SCRIPTS)]:
         tree = ast.parse((PROJECT / f"{name}.py").read_text())
         imported = {

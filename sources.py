@@ -1,0 +1,408 @@
+"""Where pictures come from: drawn, fetched, or in a folder of your own."""
+
+import collections
+import concurrent.futures
+import contextlib
+import functools
+import os
+import pathlib
+import zlib
+
+import keras
+import matplotlib.cbook
+import numpy as np
+from PIL import Image, ImageOps
+
+from leaves import draw_leaves
+
+# Drawn pictures: how many for each split, and the side of each in pixels.
+LEAVES = {"train": 300, "validation": 20}
+LEAVES_SIZE = 512
+
+BSDS500_URL = (
+    "http://www.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/BSR/"
+    "BSR_bsds500.tgz"
+)
+
+# The subfolders of a folder of pictures, and the split that each holds.
+FOLDERS = {
+    "train": "train",
+    "val": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+
+# DIV2K's own ways of making LR, and what their folders and files are called, after
+# DIV2K_train_LR_ and the number and scale of a picture.
+TRACKS = {
+    "bicubic": ("bicubic/X{scale}", ""),
+    "unknown": ("unknown/X{scale}", ""),
+    "realistic_mild": ("mild", "m"),
+    "realistic_difficult": ("difficult", "d"),
+    "realistic_wild": ("wild", "w*"),
+}
+
+# The pictures of one split. `pictures()` gives, for each, its name and a function that
+# reads (HR, LR or None, degradation for a missing LR). `key` changes with the content,
+# `size` is about how many bytes the decoded HR pictures take.
+Source = collections.namedtuple("Source", "pictures key size")
+
+
+def find_splits(dataset, scale, degradations, smallest):
+    """Finds what there is of a dataset.
+
+    Args:
+        dataset, scale, smallest: as for `data.load`.
+        degradations: tuple of names, which take turns from picture to picture.
+
+    Returns:
+        dict from the name of each split to a function that gives its `Source`.
+
+    Raises:
+        ValueError: as `data.load`.
+    """
+    if dataset == "leaves":
+        folder = _draw_leaves_folder()
+        splits = {split: _pair_files(folder / split) for split in LEAVES}
+        name = "grace_hopper.jpg"
+        photograph = matplotlib.cbook.get_sample_data(name, asfileobj=False)
+        splits["test"] = [(pathlib.Path(photograph), None)]
+    elif dataset == "bsds500":
+        # Its official val is what the super-resolution papers call BSD100.
+        official = {"train": "train", "validation": "test", "test": "val"}
+        folder = _fetch_bsds500()
+        splits = {split: _pair_files(folder / name) for split, name in official.items()}
+    elif dataset == "div2k":
+        return _div2k(scale, degradations)
+    elif dataset == "flowers":
+        return _flowers(smallest * scale, degradations)
+    else:
+        folder = pathlib.Path(dataset).expanduser()
+        if not folder.is_dir():
+            raise ValueError(
+                f"DATASET = {dataset!r} is neither a folder nor one of the built-in "
+                'datasets, "leaves", "div2k", "bsds500" and "flowers".'
+            )
+        if any(folder.glob("DIV2K_*_HR")):
+            return _div2k_folder(folder, scale, degradations)
+        splits = _folder_splits(folder)
+    return {
+        split: functools.partial(_files, pairs, degradations)
+        for split, pairs in splits.items()
+    }
+
+
+# --- Pictures in files -----------------------------------------------------------------
+
+
+def read_image(path):
+    """Reads a picture as upright 8-bit RGB.
+
+    Args:
+        path: a file in any format that Pillow reads.
+
+    Returns:
+        uint8 array [H, W, 3]. Grey, palette and CMYK are converted, an alpha channel is
+        dropped, 16-bit grey is scaled to 8 bits, EXIF orientation is applied, and an
+        animation gives its first frame.
+
+    Raises:
+        ValueError: naming the file, if it cannot be read.
+    """
+    with _open_image(path) as image:
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I"):  # 16-bit grey
+            grey = np.clip(np.asarray(image) / 257, 0, 255)
+            image = Image.fromarray((grey + 0.5).astype(np.uint8))
+        return np.asarray(image.convert("RGB"))
+
+
+@contextlib.contextmanager
+def _open_image(path):
+    try:
+        with Image.open(path) as image:
+            yield image
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path} cannot be read as a picture: {error}") from error
+
+
+def _files(pairs, degradations):
+    """The `Source` of a list of (HR path, LR path or None)."""
+    turns = [degradations[i % len(degradations)] for i in range(len(pairs))]
+    pictures = [
+        (str(hr), functools.partial(_read_files, hr, lr, degradation))
+        for (hr, lr), degradation in zip(pairs, turns)
+    ]
+    files = [path for pair in pairs for path in pair if path]
+    stats = [path.stat() for path in files]
+    key = [
+        (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+        for path, stat in zip(files, stats)
+    ]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        headers = list(pool.map(_read_header, files))
+    animated = sum(is_animated for _, is_animated in headers)
+    if animated:
+        print(f"{animated} animated pictures: their first frames are taken.")
+    size = sum(size for size, _ in headers)
+    return Source(lambda: pictures, (key, turns), size)
+
+
+def _read_files(hr, lr, degradation):
+    return read_image(hr), lr and read_image(lr), degradation
+
+
+def _read_header(path):
+    """How many bytes a picture takes as RGB, and whether it is animated."""
+    with _open_image(path) as image:
+        return 3 * image.width * image.height, getattr(image, "is_animated", False)
+
+
+def _folder_splits(folder):
+    if (folder / "train").is_dir():
+        return {
+            split: _pair_files(folder / name)
+            for name, split in FOLDERS.items()
+            if (folder / name).is_dir()
+        }
+    files = _pair_files(folder)
+    if len(files) < 2:
+        return {"all": files}
+    # Held out by a hash of the name rather than by the order, so that a series of
+    # similar pictures is not all on one side.
+    by_hash = sorted(files, key=lambda pair: zlib.crc32(pair[0].name.encode()))
+    held_out = by_hash[: max(1, len(files) // 10)]
+    train = [pair for pair in files if pair not in held_out]
+    return {"train": train, "validation": sorted(held_out), "all": files}
+
+
+def _pair_files(folder):
+    """Pairs the pictures of one folder: a list of (HR path, LR path or None)."""
+    if (folder / "HR").is_dir() and (folder / "LR").is_dir():
+        hr = {path.stem: path for path in _list_pictures(folder / "HR")}
+        lr = {path.stem: path for path in _list_pictures(folder / "LR")}
+    else:
+        files = _list_pictures(folder / "HR" if (folder / "HR").is_dir() else folder)
+        hr = {path.stem[:-3]: path for path in files if path.stem.endswith("_HR")}
+        lr = {path.stem[:-3]: path for path in files if path.stem.endswith("_LR")}
+        if not hr or not lr:
+            return [(path, None) for path in files]
+    alone = [hr.get(name) or lr[name] for name in sorted(hr.keys() ^ lr.keys())]
+    if alone:
+        raise ValueError(
+            f"{alone[0]} has no partner: every HR picture in {folder} needs its LR "
+            "picture and the other way round."
+        )
+    return [(hr[name], lr[name]) for name in sorted(hr)]
+
+
+def _list_pictures(folder):
+    """The files of a folder that are named as pictures, sorted."""
+    extensions = Image.registered_extensions().items()
+    readable = {extension for extension, format in extensions if format in Image.OPEN}
+    files = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in readable and not path.name.startswith(".")
+    )
+    if not files:
+        raise ValueError(
+            f"{folder} holds no pictures, nor folders train and validation with pictures."
+        )
+    return files
+
+
+# --- DIV2K and flowers -----------------------------------------------------------------
+
+
+def _div2k_folder(folder, scale, degradations):
+    """DIV2K's zips, unpacked under their official names."""
+    splits = {}
+    for split, part in {"train": "train", "validation": "valid"}.items():
+        if not (folder / f"DIV2K_{part}_HR").is_dir():
+            continue
+        pairs = []
+        for number, hr in enumerate(_list_pictures(folder / f"DIV2K_{part}_HR")):
+            degradation = degradations[number % len(degradations)]
+            pairs += [(hr, lr) for lr in _official_lr(hr, part, scale, degradation)]
+        splits[split] = functools.partial(_files, pairs, degradations)
+    return splits
+
+
+def _official_lr(hr, part, scale, degradation):
+    """The LR files of a picture of DIV2K, or [None] for one that is to be made."""
+    if degradation not in TRACKS:
+        return [None]
+    name, mark = TRACKS[degradation]
+    name = "x8" if (degradation, scale) == ("bicubic", 8) else name.format(scale=scale)
+    folder = hr.parent.parent / f"DIV2K_{part}_LR_{name}"
+    files = sorted(folder.glob(f"{hr.stem}x{scale}{mark}.png"))
+    if not files and degradation != "bicubic":
+        raise ValueError(
+            f"{folder / hr.stem}x{scale}{mark}.png is missing: unpack the LR zip of "
+            f"DEGRADATION = {degradation!r} and SCALE = {scale} beside DIV2K_{part}_HR."
+        )
+    return files or [None]
+
+
+def _div2k(scale, degradations):
+    """DIV2K through TFDS, with its own LR pictures."""
+    configs = {}
+    for degradation in degradations:
+        track = degradation if degradation in TRACKS else "bicubic"
+        configs[degradation] = f"{track}_x{scale}"
+    known = [
+        *(f"bicubic_x{x}" for x in (2, 3, 4, 8)),
+        *(f"unknown_x{x}" for x in (2, 3, 4)),
+        *(f"{track}_x4" for track in TRACKS if track.startswith("realistic_")),
+    ]
+    for degradation, config in configs.items():
+        if config not in known:
+            raise ValueError(
+                f"DIV2K has no {config} (DEGRADATION = {degradation!r}, SCALE = {scale}), "
+                f"only {', '.join(known)}."
+            )
+    builders = {d: _prepare(f"div2k/{config}") for d, config in configs.items()}
+    return {
+        split: functools.partial(_div2k_source, builders, split, degradations)
+        for split in ("train", "validation")
+    }
+
+
+def _div2k_source(builders, split, degradations):
+    def pictures():
+        for turn, degradation in enumerate(degradations):
+            examples = _examples(builders[degradation], split)
+            for number, example in enumerate(examples):
+                if number % len(degradations) == turn:
+                    lr = example["lr"] if degradation in TRACKS else None
+                    name = f"div2k/{degradation} {split} {number}"
+                    yield name, functools.partial(
+                        tuple, (example["hr"], lr, degradation)
+                    )
+
+    infos = [builders[degradation].info for degradation in degradations]
+    size = sum(info.splits[split].num_bytes for info in infos) // len(infos)
+    key = [(info.full_name, split, degradations) for info in infos]
+    return Source(pictures, key, 2 * size)  # PNG halves photographs
+
+
+def _flowers(smallest, degradations):
+    """TFDS' tf_flowers, its first 600 held out."""
+    builder = _prepare("tf_flowers")
+    splits = {"train": "train[600:]", "validation": "train[:600]"}
+    return {
+        name: functools.partial(_flowers_source, builder, split, smallest, degradations)
+        for name, split in splits.items()
+    }
+
+
+def _flowers_source(builder, split, smallest, degradations):
+    def pictures():
+        left_out = 0
+        for number, example in enumerate(_examples(builder, split)):
+            if min(example["image"].shape[:2]) < smallest:
+                left_out += 1
+                continue
+            degradation = degradations[number % len(degradations)]
+            parts = (example["image"], None, degradation)
+            yield f"tf_flowers {split} {number}", functools.partial(tuple, parts)
+        if left_out:
+            print(f"tf_flowers: {left_out} pictures below {smallest} pixels left out")
+
+    size = builder.info.splits[split].num_bytes
+    return Source(
+        pictures, (builder.info.full_name, split, smallest, degradations), 4 * size
+    )
+
+
+def tfds_builder(name, **kwargs):
+    """TFDS' own builder of a dataset."""
+    import tensorflow_datasets as tfds  # takes seconds, so only where it is used
+
+    return tfds.builder(name, **kwargs)
+
+
+def _prepare(name):
+    """Downloads and prepares a TFDS dataset, once."""
+    try:
+        builder = tfds_builder(name)
+        builder.download_and_prepare()
+    except Exception as error:  # TFDS raises whatever its downloader does
+        raise ValueError(
+            f"{name} could not be fetched ({error}). Fetch it where there is a network "
+            f"by `python data.py {name.split('/')[0]}`, set DATASET to a folder with the "
+            'pictures (DIV2K: its unpacked zips), or set DATASET = "leaves".'
+        ) from error
+    return builder
+
+
+def _examples(builder, split):
+    return builder.as_dataset(split=split, shuffle_files=False).as_numpy_iterator()
+
+
+# --- Fetched and drawn into the Keras cache --------------------------------------------
+
+
+def _fetch_bsds500():
+    try:
+        folder = keras.utils.get_file(
+            "BSR_bsds500.tgz",
+            BSDS500_URL,
+            extract=True,
+            cache_dir=cache_folder().parent,
+        )
+    except Exception as error:  # get_file raises nothing more specific
+        raise ValueError(
+            f"BSDS500 could not be fetched ({error}). Put BSR_bsds500.tgz from {BSDS500_URL} "
+            f'into {cache_folder()} yourself, or set DATASET = "leaves".'
+        ) from error
+    return pathlib.Path(folder) / "BSR/BSDS500/data/images"
+
+
+def _draw_leaves_folder():
+    """Draws what is still missing of the leaves into the Keras cache."""
+    # A change to the drawing takes a new number, so that nobody trains on old pictures.
+    folder = cache_folder() / f"leaves_v1_{LEAVES_SIZE}"
+    wanted = [
+        (folder / split / f"{number:04}.png", number if split == "train" else -number)
+        for split, count in LEAVES.items()
+        for number in range(1, count + 1)
+    ]
+    missing = [(path, number) for path, number in wanted if not path.exists()]
+    if missing:
+        print(f"Drawing {len(missing)} pictures of dead leaves into {folder}")
+        progress = keras.utils.Progbar(len(missing), unit_name="picture")
+    for path, number in missing:
+        # Seeds are not negative: a second number tells validation from training.
+        image = Image.fromarray(draw_leaves(LEAVES_SIZE, [abs(number), number < 0]))
+        with whole_file(path) as part:
+            image.save(part, compress_level=1)
+        progress.add(1)
+    return folder
+
+
+def cache_folder():
+    """The folder for datasets, `~/.keras/datasets` or below `KERAS_HOME`."""
+    home = os.environ.get("KERAS_HOME", "~/.keras")
+    return pathlib.Path(home).expanduser() / "datasets"
+
+
+@contextlib.contextmanager
+def whole_file(path):
+    """Writes a file whole or not at all.
+
+    Args:
+        path: `pathlib.Path` of the file; its folder is made if it is missing.
+
+    Yields:
+        A path beside it, with the same suffix, to write to. It takes the place of
+        `path` at the end, and is removed if the writing fails.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,411 @@
+"""Every dataset, from small replicas of its archives, and every form of a folder."""
+
+import io
+import os
+import pathlib
+import shutil
+import tarfile
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+import data
+import sources
+
+CONFIGS = [
+    ("bicubic", 2),
+    ("bicubic", 3),
+    ("bicubic", 4),
+    ("bicubic", 8),
+    ("unknown", 2),
+    ("unknown", 3),
+    ("unknown", 4),
+    ("realistic_mild", 4),
+    ("realistic_difficult", 4),
+    ("realistic_wild", 4),
+]
+
+
+@pytest.fixture(scope="module")
+def div2k_folder(tmp_path_factory):
+    """DIV2K's zips unpacked, with three pictures to train and two to validate.
+
+    LR of the tracks other than bicubic is bicubic made darker, so that a pair can be
+    told from a mismatch, and the tracks from each other.
+    """
+    root = tmp_path_factory.mktemp("div2k")
+    darker = {"unknown": 10, "realistic_mild": 20, "realistic_difficult": 30}
+    for part, numbers in {"train": (1, 2, 3), "valid": (801, 802)}.items():
+        for number in numbers:
+            size = (72, 96) if number % 2 else (96, 48)
+            rng = np.random.default_rng(number)
+            hr = rng.integers(60, 200, (*size, 3), dtype=np.uint8)
+            save(hr, root / f"DIV2K_{part}_HR/{number:04}.png")
+            for track, scale in CONFIGS:
+                lr = data.bicubic_resize(hr, size[0] // scale, size[1] // scale)
+                name, mark = {
+                    "bicubic": (f"bicubic/X{scale}", ""),
+                    "unknown": (f"unknown/X{scale}", ""),
+                    "realistic_mild": ("mild", "m"),
+                    "realistic_difficult": ("difficult", "d"),
+                    "realistic_wild": ("wild", "w"),
+                }[track]
+                name = "x8" if scale == 8 else name
+                folder = root / f"DIV2K_{part}_LR_{name}"
+                shots = range(1, 5) if (mark, part) == ("w", "train") else [""]
+                for shot in shots:
+                    dark = darker.get(track, 40 + (shot or 0) if mark == "w" else 0)
+                    file = f"{number:04}x{scale}{mark}{shot}.png"
+                    save(np.maximum(lr, dark) - np.uint8(dark), folder / file)
+    return root
+
+
+def save(pixels, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def tfds_downloads(monkeypatch, tmp_path, div2k_folder):
+    """TFDS' real builders, only their downloads replaced."""
+    prepare = sources.tfds_builder
+    monkeypatch.setattr(
+        sources, "tfds_builder", lambda name: prepare(name, data_dir=tmp_path / "tfds")
+    )
+
+    def extract(self, urls):
+        folders = {}
+        for key, url in urls.items():
+            zipped = pathlib.Path(url).stem
+            folder = zipped.replace("_X", "/X")  # one folder holds several scales
+            folders[key] = str(tmp_path / "extracted" / zipped)
+            if not os.path.exists(folders[key]):
+                target = pathlib.Path(folders[key]) / folder
+                shutil.copytree(div2k_folder / folder, target)
+        return folders
+
+    manager = tfds.download.DownloadManager
+    monkeypatch.setattr(manager, "download_and_extract", extract)
+
+
+def dark_of(lr, hr, scale):
+    """By how much LR is darker than MATLAB's bicubic of HR: one number if aligned."""
+    own = data.bicubic_resize(hr, *lr.shape[:2])
+    assert hr.shape[0] == lr.shape[0] * scale
+    (dark,) = set(np.unique(own.astype(int) - lr))
+    return dark
+
+
+DARK = {"bicubic": 0, "unknown": 10, "realistic_mild": 20, "realistic_difficult": 30}
+
+
+@pytest.mark.parametrize("track, scale", CONFIGS)
+@pytest.mark.parametrize("through", ["tfds", "folder"])
+def test_div2k_pairs_are_aligned_in_every_configuration(
+    request, div2k_folder, track, scale, through
+):
+    if through == "tfds":
+        request.getfixturevalue("tfds_downloads")
+    dataset = "div2k" if through == "tfds" else div2k_folder
+    for split, count in {"train": 3, "validation": 2}.items():
+        pairs = list(data.load(dataset, split, scale, track).as_numpy_iterator())
+        dark = [dark_of(lr, hr, scale) for lr, hr in pairs]
+        if track == "realistic_wild" and split == "train":
+            assert sorted(dark) == sorted([41, 42, 43, 44] * count)
+        else:
+            assert dark == [DARK.get(track, 40)] * count
+
+
+def test_div2k_with_degradations_of_ours_and_mixed(tfds_downloads):
+    for lr, hr in data.load("div2k", "train", 4, "area").as_numpy_iterator():
+        blocks = hr.reshape(lr.shape[0], 4, lr.shape[1], 4, 3).mean((1, 3))
+        assert np.abs(lr - blocks).max() <= 0.5
+    mixed = data.load("div2k", "train", 4, ("unknown", "realistic_mild"))
+    dark = [dark_of(lr, hr, 4) for lr, hr in mixed.as_numpy_iterator()]
+    assert sorted(dark) == [10, 10, 20]
+
+
+def test_wild_shares_its_hr_pictures(div2k_folder):
+    pictures = data.load(div2k_folder, "train", 4, "realistic_wild").pictures
+    assert len(pictures.names) == 12
+    assert len(set(pictures.first_hr.numpy().tolist())) == 3
+
+
+def test_div2k_configurations_that_do_not_exist():
+    for degradation, scale in [("bicubic", 5), ("unknown", 8), ("realistic_wild", 2)]:
+        with pytest.raises(ValueError, match=f"DIV2K has no {degradation}_x{scale}"):
+            data.load("div2k", "train", scale, degradation)
+
+
+def test_missing_track_in_a_folder_is_named(div2k_folder, tmp_path):
+    shutil.copytree(div2k_folder / "DIV2K_train_HR", tmp_path / "DIV2K_train_HR")
+    with pytest.raises(
+        ValueError, match=r"DIV2K_train_LR_mild/0001x4m\.png is missing"
+    ):
+        data.load(tmp_path, "train", 4, "realistic_mild")
+    # Bicubic is what we make as well as they.
+    assert len(data.load(tmp_path, "train", 4)) == 3
+
+
+def test_unreachable_dataset_says_what_to_do(monkeypatch):
+    def unreachable(name):
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(sources, "tfds_builder", unreachable)
+    for dataset in ("div2k", "flowers"):
+        with pytest.raises(ValueError, match="could not be fetched .no network"):
+            data.load(dataset, "train", 4)
+
+
+def test_flowers_hold_out_the_first_600(tfds_downloads, monkeypatch, tmp_path, capsys):
+    archive = tmp_path / "flower_photos.tgz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for number in range(605):
+            size = (60, 50) if number % 5 else (40, 30)  # a fifth is too small for x1
+            color = (number // 256, number % 256, 99)
+            file = io.BytesIO()
+            Image.new("RGB", size, color).save(file, format="png")
+            info = tarfile.TarInfo(f"flower_photos/daisy/{number}.jpg")
+            info.size = file.tell()
+            file.seek(0)
+            tar.addfile(info, file)
+    manager = tfds.download.DownloadManager
+    monkeypatch.setattr(manager, "download", lambda self, url: str(archive))
+    seen = []
+    for split in ("train", "validation"):
+        pairs = data.load("flowers", split, 1, smallest=48)
+        for lr, hr in pairs.as_numpy_iterator():
+            assert hr.shape == (50, 60, 3)
+            seen.append((split, tuple(hr[0, 0])))
+    assert len(seen) == 605 - 121
+    assert len({color for _, color in seen}) == len(seen)  # none has two roles
+    out = capsys.readouterr().out
+    assert "pictures below 48 pixels left out" in out
+
+
+# --- Folders ---
+
+
+def test_hr_and_lr_folders_side_by_side(tmp_path, make_pictures):
+    make_pictures(tmp_path / "HR", ["a é.png", "b.png"], size=(40, 24))
+    make_pictures(tmp_path / "LR", ["a é.png", "b.png"], size=(10, 6), seed=1)
+    pairs = list(data.load(tmp_path, "all", 4).as_numpy_iterator())
+    np.testing.assert_array_equal(pairs[1][0], data.read_image(tmp_path / "LR/b.png"))
+    np.testing.assert_array_equal(pairs[1][1], data.read_image(tmp_path / "HR/b.png"))
+    (tmp_path / "LR/b.png").unlink()
+    with pytest.raises(ValueError, match=r"HR/b\.png has no partner"):
+        data.load(tmp_path, "all", 4)
+
+
+def odd_pictures(folder):
+    """Files of every odd kind that can be read, and what they should be read as."""
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    grey = np.repeat(pixels[..., :1], 3, axis=-1)
+    rgb = Image.fromarray(pixels)
+    files = {}
+
+    def add(name, image, expected, **kwargs):
+        image.save(folder / name, **kwargs)
+        files[name] = expected
+
+    add("plain name é 漢字.png", rgb, pixels)
+    add("grey.png", rgb.getchannel(0), grey)
+    wide = Image.fromarray(pixels[..., 0].astype(np.uint16) * 257)
+    add("16 bit.png", wide, grey)
+    add("16 bit.tif", wide, grey)
+    black = Image.fromarray(pixels[..., 0] // 128 * 255).convert("1", dither=0)
+    add("1 bit.png", black, grey // 128 * 255)
+    alpha = rgb.copy()
+    alpha.putalpha(rgb.getchannel(1))
+    add("alpha.png", alpha, pixels)
+    add("grey alpha.png", Image.merge("LA", rgb.split()[:2]), grey)
+    palette = rgb.quantize(16)
+    colours = np.asarray(palette.convert("RGB"))
+    add("palette with alpha.png", palette, colours, transparency=3)
+    add("palette.gif", palette, colours)
+    frames = [palette, palette.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
+    add("animated.gif", palette, colours, save_all=True, append_images=frames[1:])
+    cmyk = rgb.convert("CMYK")
+    add(
+        "animated.webp",
+        rgb,
+        pixels,
+        save_all=True,
+        append_images=[black],
+        lossless=True,
+    )
+    add("cmyk.tif", cmyk, np.asarray(cmyk.convert("RGB")))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    add("turned.png", Image.fromarray(np.rot90(pixels)), pixels, exif=exif)
+    add("UPPER CASE.PNG", rgb, pixels)
+    add("wrong name.jpg", rgb, pixels, format="png")
+    return files
+
+
+def test_odd_pictures_are_read_rightly(tmp_path, capsys):
+    expected = odd_pictures(tmp_path)
+    pairs = data.load(tmp_path, "all", 2)
+    assert len(pairs) == len(expected)
+    for name, (_, hr) in zip(pairs.pictures.names, pairs.as_numpy_iterator()):
+        np.testing.assert_array_equal(hr, expected[pathlib.Path(name).name], name)
+    assert "2 animated pictures" in capsys.readouterr().out
+
+
+def bad_pictures(folder):
+    """Files that cannot be read or used, and what is said about each."""
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(buffer, format="png")
+    good = buffer.getvalue()
+    (folder / "text.jpg").write_text("a text with the name of a picture")
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "truncated.png").write_bytes(good[: len(good) // 2])
+    (folder / "header.png").write_bytes(good[:20])
+    (folder / "damaged.png").write_bytes(good[:200] + b"damage" + good[206:])
+    Image.new("RGB", (1, 1)).save(folder / "1x1.png")
+    unreadable = "cannot be read as a picture"
+    messages = dict.fromkeys(
+        ["text.jpg", "empty.png", "truncated.png", "header.png", "damaged.png"],
+        unreadable,
+    )
+    return {**messages, "1x1.png": "is smaller than SCALE = 2"}
+
+
+def test_bad_pictures_are_named_in_one_sentence(tmp_path, make_pictures):
+    (tmp_path / "all").mkdir()
+    for number, (name, message) in enumerate(bad_pictures(tmp_path / "all").items()):
+        folder = make_pictures(tmp_path / str(number), ["good.png"])
+        shutil.copy(tmp_path / "all" / name, folder)
+        with pytest.raises(ValueError, match=f"{name} {message}") as error:
+            data.load(folder, "all", 2)
+        assert "\n" not in str(error.value)
+
+
+def test_long_thin_picture_is_named_when_patches_are_cut(tmp_path, make_pictures):
+    make_pictures(tmp_path, ["thin.png"], size=(5000, 1))
+    pairs = data.load(tmp_path, "all", 1)
+    with pytest.raises(ValueError, match=r"thin\.png is 5000x1 .* PATCH_SIZE = 48"):
+        data.training_batches(pairs, 1)
+
+
+# --- Degradations ---
+
+
+def test_realistic_is_random_by_picture_and_the_same_every_time(
+    tmp_path, make_pictures
+):
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (64, 64), (120, 90, 60)).save(tmp_path / name)
+    first, again = (
+        list(data.load(tmp_path, "all", 4, "realistic").as_numpy_iterator())
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first[0][0], again[0][0])
+    assert (first[0][0] != first[1][0]).any()  # same HR, other noise
+    for lr, hr in first:
+        assert lr.shape == (16, 16, 3)
+        assert np.abs(lr.astype(float).mean((0, 1)) - (120, 90, 60)).max() < 8
+
+
+def test_tuple_takes_turns_from_picture_to_picture(tmp_path, make_pictures):
+    make_pictures(tmp_path, [f"{n}.png" for n in range(4)])
+    kinds = ("bicubic", "area")
+    mixed = data.load(tmp_path, "all", 4, kinds).as_numpy_iterator()
+    plain = [data.load(tmp_path, "all", 4, kind).as_numpy_iterator() for kind in kinds]
+    for number, (lr, *both) in enumerate(zip(mixed, *plain)):
+        np.testing.assert_array_equal(lr[0], both[number % 2][0])
+        assert (both[0][0] != both[1][0]).any()
+
+
+def test_tracks_of_div2k_need_its_pictures(tmp_path, make_pictures):
+    make_pictures(tmp_path, ["a.png", "b.png"])
+    with pytest.raises(ValueError, match="'unknown' is DIV2K's own, and .*a.png"):
+        data.load(tmp_path, "train", 4, "unknown")
+
+
+# --- The cache of decoded pictures ---
+
+
+def test_cache_on_disk_gives_the_same_and_is_reused(
+    tmp_path, make_pictures, monkeypatch, keras_home
+):
+    make_pictures(tmp_path / "pictures", ["a.png", "b.png", "c.png"])
+    memory = list(data.load(tmp_path / "pictures", "all", 2).as_numpy_iterator())
+    monkeypatch.setattr(data, "MEMORY_LIMIT", 0)
+    from_disk = data.load(tmp_path / "pictures", "all", 2)
+    for ours, theirs in zip(from_disk.as_numpy_iterator(), memory):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(ours[1], theirs[1])
+    (folder,) = (keras_home / "datasets/decoded").iterdir()
+    lr, hr = next(iter(data.training_batches(from_disk, 2, 16, 4)))
+    again = data.bicubic_resize(hr.numpy()[0], 16, 16)
+    np.testing.assert_array_equal(again[2:-2, 2:-2], lr[0].numpy()[2:-2, 2:-2])
+
+    def read_again(path):
+        raise AssertionError(f"{path} was decoded a second time")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "read_image", read_again)
+        assert len(data.load(tmp_path / "pictures", "all", 2)) == 3
+    # A changed picture, another scale: another cache.
+    make_pictures(tmp_path / "pictures", ["c.png"], seed=5)
+    changed = data.load(tmp_path / "pictures", "all", 2)
+    assert (list(changed.as_numpy_iterator())[2][1] != memory[2][1]).any()
+    assert len(list(folder.parent.iterdir())) == 2
+
+
+def test_broken_off_decoding_leaves_no_cache(
+    tmp_path, make_pictures, monkeypatch, keras_home
+):
+    make_pictures(tmp_path / "pictures", ["a.png", "b.png", "c.png"])
+    monkeypatch.setattr(data, "MEMORY_LIMIT", 0)
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(data, "_make_pair", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            data.load(tmp_path / "pictures", "all", 2)
+    assert list((keras_home / "datasets/decoded").iterdir()) == []
+    assert len(data.load(tmp_path / "pictures", "all", 2)) == 3
+
+
+def test_two_runs_that_start_at_once_use_one_cache(
+    tmp_path, make_pictures, monkeypatch, keras_home
+):
+    folder = make_pictures(tmp_path / "pictures", ["a.png", "b.png", "c.png"])
+    monkeypatch.setattr(data, "MEMORY_LIMIT", 0)
+    make_pair = data._make_pair
+    others = []
+
+    def while_another_run_finishes(*args):
+        if not others:
+            others.append(None)
+            others.append(data.load(folder, "all", 2))
+        return make_pair(*args)
+
+    monkeypatch.setattr(data, "_make_pair", while_another_run_finishes)
+    ours = data.load(folder, "all", 2)
+    for a, b in zip(ours.as_numpy_iterator(), others[1].as_numpy_iterator()):
+        np.testing.assert_array_equal(a[1], b[1])
+    assert len(list((keras_home / "datasets/decoded").iterdir())) == 1
+
+
+# --- The command ---
+
+
+def test_command_prepares_and_draws(tmp_path, make_pictures, monkeypatch, capsys):
+    make_pictures(tmp_path / "my pictures", ["a.png", "b.png", "c.png"])
+    arguments = ["data.py", str(tmp_path / "my pictures"), "--scale", "2"]
+    arguments += ["--output", str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", arguments)
+    data.main()
+    assert Image.open(tmp_path / "out/pairs_my pictures_x2.png").size[0] > 1000
+    assert "train: 2 pictures" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["data.py", "nowhere"])
+    with pytest.raises(SystemExit, match="data.py: DATASET = 'nowhere' is neither"):
+        data.main()
