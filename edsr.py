@@ -36,7 +36,7 @@ network adds to a bilinear enlargement of its input and starts from exactly that
 import os
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
 
 import keras
 import numpy as np
@@ -54,8 +54,8 @@ Edit these. A run goes on where it was stopped; when any of them but `EPOCHS` ha
 the results so far are moved aside and a new run starts.
 """
 
-DATASET = "leaves"  # drawn pictures; "bsds500", or a folder of your own; paper: DIV2K
-DEGRADATION = "bicubic"  # how LR is made: MATLAB's bicubic, as in the papers
+DATASET = "leaves"  # drawn; "div2k" (paper), "bsds500", "flowers", a folder
+DEGRADATION = "bicubic"  # or "area", "realistic", DIV2K's own; several: a tuple
 SCALE = 4  # 2, 3, 4 or 8
 FILTERS = 64  # full size: 256
 BLOCKS = 16  # full size: 32
@@ -178,30 +178,25 @@ then falls to zero along a cosine reaches more.
 
 PSNR is measured as in the papers, on the Y channel without a border of `SCALE` pixels.
 While training it is that of the centres of the validation pictures; the table at the end
-has whole pictures that nothing else has touched. EDSR+ in the table is the mean over the
-eight turns and mirrorings of the picture (section 4.3).
+has whole pictures, which have no influence on the training. EDSR+ in the table is the
+mean over the eight turns and mirrorings of the picture (section 4.3).
 """
 
 
 def main():
     settings = {name: value for name, value in globals().items() if name.isupper()}
-    print(
-        f"Training EDSR x{SCALE} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} "
-        'steps. "leaves" are drawn pictures, so that it runs anywhere; for the paper set '
-        "DATASET to a folder with DIV2K, BATCH_SIZE = 16, 300 epochs of 1,000 steps."
-    )
+    print(f"EDSR x{SCALE} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} steps.")
+    if DATASET == "leaves":
+        print(
+            "Leaves are drawn pictures, so that this runs anywhere. For the paper set "
+            'DATASET = "div2k", BATCH_SIZE = 16, EPOCHS = 300 and STEPS_PER_EPOCH = 1000.'
+        )
     hardware.set_seed(SEED)
     hardware.set_precision(PRECISION)
-    train, validation, test = (
-        data.load(DATASET, split, SCALE, DEGRADATION)
-        for split in ("train", "validation", data.scored_split(DATASET))
-    )
     steps = EPOCHS * STEPS_PER_EPOCH
+    warmup = min(WARMUP_STEPS, steps // 10)
     learning_rate = keras.optimizers.schedules.CosineDecay(
-        0.0,
-        steps - WARMUP_STEPS,
-        warmup_target=LEARNING_RATE,
-        warmup_steps=WARMUP_STEPS,
+        0.0, steps - warmup, warmup_target=LEARNING_RATE, warmup_steps=warmup
     )
     with hardware.devices():
         model = build_edsr(SCALE, FILTERS, BLOCKS, RESIDUAL_SCALING, IMAGE_SKIP)
@@ -212,6 +207,11 @@ def main():
             loss="mae",
             metrics=[metrics.PSNR(shave=SCALE, luma=True)],
         )
+    train = data.load(DATASET, "train", SCALE, DEGRADATION, PATCH_SIZE)
+    validation = data.load(DATASET, "validation", SCALE, DEGRADATION, PATCH_SIZE)
+    test = data.load(DATASET, data.scored_split(DATASET), SCALE, DEGRADATION)
+    print(f"{len(train)} pictures to train, {len(validation)} to validate", end=", ")
+    print(f"{len(test)} to score")
     run = training.open_run(model, RESULTS, "edsr", settings)
     batches = data.training_batches(
         train, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step

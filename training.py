@@ -58,7 +58,8 @@ def open_run(model, results, name, settings):
 
     After every epoch all state (weights, optimiser, history, best score) is written to
     `state.npz` in the folder. The same settings go on from it; so does a larger EPOCHS.
-    If another setting or the network was changed, the old folder is moved aside.
+    If another setting or the shape of the network was changed, the old folder is moved
+    aside. Other changes to the code are not noticed.
 
     Args:
         model: compiled `keras.Model`; its state is restored in place.
@@ -72,7 +73,7 @@ def open_run(model, results, name, settings):
     """
     settings = {key: value for key, value in settings.items() if key != "RESULTS"}
     settings = json.loads(json.dumps(settings, default=str))
-    dataset = pathlib.Path(settings["DATASET"]).expanduser().name
+    dataset = pathlib.Path(settings["DATASET"]).expanduser().resolve().name
     folder = pathlib.Path(results) / f"{name}_x{settings['SCALE']}_{dataset}"
     model.optimizer.build(model.trainable_variables)
     run = Run(folder, model, settings)
@@ -98,7 +99,8 @@ def open_run(model, results, name, settings):
 def load_initial_weights(model, path):
     """Starts a network from a saved one: takes over the layers of equal name and shape.
 
-    So x3 and x4 start from x2 (Lim et al. 2017, section 3.2): all but the upsampling.
+    So x3 and x4 start from x2 (Lim et al. 2017, section 3.2), all but the upsampling
+    layers that differ.
 
     Args:
         model: `keras.Model` to change in place.
@@ -114,7 +116,7 @@ def load_initial_weights(model, path):
             f"INITIAL_WEIGHTS = {path!r} cannot be loaded: {error}"
         ) from error
     theirs = {layer.name: layer.get_weights() for layer in source.layers}
-    ours = [layer for layer in model.layers if layer.weights]
+    ours = [layer for layer in model.layers if layer.trainable_weights]
     taken = 0
     for layer in ours:
         weights = theirs.get(layer.name, [])
@@ -219,7 +221,7 @@ class Checkpoint(keras.callbacks.Callback):
         run = self.run
         logs = {key: float(value) for key, value in logs.items()}
         run.history.append({"epoch": epoch + 1, **logs})
-        if logs["val_psnr"] > run.best:
+        if logs["val_psnr"] > run.best or run.epoch == 0:
             run.best = logs["val_psnr"]
             save_model(self.model, run.folder / "model.keras")
         write_csv(run.folder / "history.csv", run.history)
@@ -253,12 +255,11 @@ def draw_curves(history, path):
     """
     epochs = [row["epoch"] for row in history]
     figure = Figure((10, 4), layout="constrained")
-    for axes, name, label in zip(
-        figure.subplots(1, 2), ("loss", "psnr"), ("", " [dB]")
-    ):
-        for key, title in ((name, "training"), (f"val_{name}", "validation")):
-            axes.plot(epochs, [row[key] for row in history], ".-", label=title)
-        axes.set(xlabel="epoch", title=name.upper() + label if label else name)
+    titles = {"loss": "loss", "psnr": "PSNR [dB]"}
+    for axes, (name, title) in zip(figure.subplots(1, 2), titles.items()):
+        for key, label in ((name, "training"), (f"val_{name}", "validation")):
+            axes.plot(epochs, [row[key] for row in history], ".-", label=label)
+        axes.set(xlabel="epoch", title=title)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend()
@@ -291,7 +292,12 @@ class Preview(keras.callbacks.Callback):
 
     def __init__(self, pair, folder):
         super().__init__()
-        self.lr, self.hr = (np.asarray(image) for image in pair)
+        lr, hr = (np.asarray(image) for image in pair)
+        scale = hr.shape[0] // lr.shape[0]
+        # The middle of a large picture will do: this is done after every epoch.
+        y, x = (max(0, side - 192) // 2 for side in lr.shape[:2])
+        self.lr = lr[y:, x:][:192, :192]
+        self.hr = hr[y * scale :, x * scale :][: 192 * scale, : 192 * scale]
         self.folder = folder
 
     def on_epoch_end(self, epoch, logs=None):
@@ -299,7 +305,7 @@ class Preview(keras.callbacks.Callback):
         bicubic = data.bicubic_resize(self.lr, *self.hr.shape[:2])
         sr = upscale.upscale(self.model, self.lr)
         detail = find_detail(self.hr, bicubic)
-        figure = Figure((12, 4.5), layout="constrained")
+        figure = Figure((12, 4.25), layout="constrained")
         panels = [
             ("bicubic", bicubic),
             (f"network after epoch {epoch + 1}", sr),
@@ -389,7 +395,7 @@ def report(run, name, pairs):
         to what `metrics.evaluate` gives.
     """
     best = run.folder / "model.keras"
-    if not best.exists():
+    if run.epoch == 0:
         print("No epoch was finished: reporting on the network as it is.")
         save_model(run.model, best)
     model = keras.saving.load_model(best)

@@ -13,9 +13,9 @@ import data
 def upscale(model, image, self_ensemble=False, tile=512):
     """Enlarges a picture with a trained network.
 
-    The picture goes through the network in overlapping tiles of one size, so memory
-    does not grow with it. The overlap covers the network's receptive field, at most a
-    quarter of a tile: up to there the result is that of the whole picture.
+    The picture goes through the network in overlapping tiles of one size, so that only
+    the memory of the result grows with it. The overlap covers the network's receptive
+    field, at most a quarter of a tile: up to there the result is that of the whole.
 
     Args:
         model: a network with one input and one output whose pixels are 0 to 255, RGB
