@@ -108,8 +108,8 @@ def _check_sizes(pictures, smallest):
         h, w = sizes[small[0]]
         raise ValueError(
             f"{pictures.names[small[0]]} is {w}x{h} pixels in low resolution, less than "
-            f"PATCH_SIZE = {smallest}, and so are {len(small) - 1} others: remove them "
-            "or lower PATCH_SIZE."
+            f"PATCH_SIZE = {smallest}, as are {len(small)} of {len(sizes)} pictures: "
+            "remove them or lower PATCH_SIZE."
         )
 
 
@@ -164,12 +164,13 @@ def _write_to_cache(source, scale):
             if left.stat().st_mtime < time.time() - 24 * 3600:
                 shutil.rmtree(left, ignore_errors=True)
         print(f"Decoding about {source.size / 1e9:.1f} GB of pictures into {folder}")
+        progress = keras.utils.Progbar(source.count, unit_name="picture")
         # Two runs that start at once both write, and the first to end is used by both.
         with tempfile.TemporaryDirectory(dir=folder.parent) as part:
             part = pathlib.Path(part) / key
             part.mkdir()
             with open(part / "lr", "wb") as lr, open(part / "hr", "wb") as hr:
-                index = _write(_decode(source, scale), lr, hr)
+                index = _write(_decode(source, scale, progress), lr, hr)
             np.savez(part / "index.npz", **index)
             try:
                 os.rename(part, folder)
@@ -210,20 +211,25 @@ def _write(pairs, lr_file, hr_file):
     return {"names": names, **{k: np.array(v, np.int64) for k, v in numbers.items()}}
 
 
-def _decode(source, scale):
+def _decode(source, scale, progress=None):
     """Reads the pictures of a source in several threads: yields (name, LR, HR)."""
 
     def decode(name, read):
         return name, *_make_pair(name, *read(), scale)
+
+    def finish(task):
+        if progress:
+            progress.add(1)
+        return task.result()
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         pending = collections.deque()
         for name, read in source.pictures():
             pending.append(pool.submit(decode, name, read))
             if len(pending) > 2 * os.cpu_count():
-                yield pending.popleft().result()
+                yield finish(pending.popleft())
         while pending:
-            yield pending.popleft().result()
+            yield finish(pending.popleft())
 
 
 def _make_pair(name, hr, lr, degradation, scale):
@@ -233,7 +239,7 @@ def _make_pair(name, hr, lr, degradation, scale):
         raise ValueError(f"{name} is smaller than SCALE = {scale} pixels.")
     hr = hr[: height * scale, : width * scale]
     if lr is None:
-        lr = degrade(hr, scale, degradation, name)
+        lr = degrade(hr, scale, degradation, pathlib.Path(name).name)
     if lr.shape[:2] != (height, width):
         raise ValueError(
             f"The LR picture of {name} is {lr.shape[1]}x{lr.shape[0]} pixels, but HR "

@@ -6,6 +6,8 @@ import contextlib
 import functools
 import os
 import pathlib
+import shutil
+import tempfile
 import zlib
 
 import keras
@@ -43,9 +45,9 @@ TRACKS = {
 }
 
 # The pictures of one split. `pictures()` gives, for each, its name and a function that
-# reads (HR, LR or None, degradation for a missing LR). `key` changes with the content,
-# `size` is about how many bytes the decoded HR pictures take.
-Source = collections.namedtuple("Source", "pictures key size")
+# reads (HR, LR or None, degradation for a missing LR); there are `count` at most. `key`
+# changes with the content, `size` is about how many bytes the decoded HR pictures take.
+Source = collections.namedtuple("Source", "pictures count key size")
 
 
 def find_splits(dataset, scale, degradations, smallest):
@@ -87,7 +89,7 @@ def find_splits(dataset, scale, degradations, smallest):
             return _div2k_folder(folder, scale, degradations)
         splits = _folder_splits(folder)
     return {
-        split: functools.partial(_files, pairs, degradations)
+        split: functools.partial(_files, _take_turns(pairs, degradations))
         for split, pairs in splits.items()
     }
 
@@ -126,14 +128,17 @@ def _open_image(path):
         raise ValueError(f"{path} cannot be read as a picture: {error}") from error
 
 
-def _files(pairs, degradations):
-    """The `Source` of a list of (HR path, LR path or None)."""
-    turns = [degradations[i % len(degradations)] for i in range(len(pairs))]
-    pictures = [
-        (str(hr), functools.partial(_read_files, hr, lr, degradation))
-        for (hr, lr), degradation in zip(pairs, turns)
+def _take_turns(pairs, degradations):
+    """Adds to each (HR path, LR path or None) how LR is to be made."""
+    return [
+        (*pair, degradations[i % len(degradations)]) for i, pair in enumerate(pairs)
     ]
-    files = [path for pair in pairs for path in pair if path]
+
+
+def _files(pairs):
+    """The `Source` of a list of (HR path, LR path or None, degradation)."""
+    pictures = [(str(pair[0]), functools.partial(_read_files, *pair)) for pair in pairs]
+    files = [path for hr, lr, _ in pairs for path in (hr, lr) if path]
     stats = [path.stat() for path in files]
     key = [
         (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
@@ -145,7 +150,8 @@ def _files(pairs, degradations):
     if animated:
         print(f"{animated} animated pictures: their first frames are taken.")
     size = sum(size for size, _ in headers)
-    return Source(lambda: pictures, (key, turns), size)
+    key = (key, [degradation for _, _, degradation in pairs])
+    return Source(lambda: pictures, len(pictures), key, size)
 
 
 def _read_files(hr, lr, degradation):
@@ -224,8 +230,9 @@ def _div2k_folder(folder, scale, degradations):
         pairs = []
         for number, hr in enumerate(_list_pictures(folder / f"DIV2K_{part}_HR")):
             degradation = degradations[number % len(degradations)]
-            pairs += [(hr, lr) for lr in _official_lr(hr, part, scale, degradation)]
-        splits[split] = functools.partial(_files, pairs, degradations)
+            files = _official_lr(hr, part, scale, degradation)
+            pairs += [(hr, lr, degradation) for lr in files]
+        splits[split] = functools.partial(_files, pairs)
     return splits
 
 
@@ -284,7 +291,8 @@ def _div2k_source(builders, split, degradations):
     infos = [builders[degradation].info for degradation in degradations]
     size = sum(info.splits[split].num_bytes for info in infos) // len(infos)
     key = [(info.full_name, split, degradations) for info in infos]
-    return Source(pictures, key, 2 * size)  # PNG halves photographs
+    count = infos[0].splits[split].num_examples
+    return Source(pictures, count, key, 2 * size)  # PNG halves photographs
 
 
 def _flowers(smallest, degradations):
@@ -310,10 +318,9 @@ def _flowers_source(builder, split, smallest, degradations):
         if left_out:
             print(f"tf_flowers: {left_out} pictures below {smallest} pixels left out")
 
-    size = builder.info.splits[split].num_bytes
-    return Source(
-        pictures, (builder.info.full_name, split, smallest, degradations), 4 * size
-    )
+    info = builder.info.splits[split]
+    key = (builder.info.full_name, split, smallest, degradations)
+    return Source(pictures, info.num_examples, key, 4 * info.num_bytes)
 
 
 def tfds_builder(name, **kwargs):
@@ -332,7 +339,8 @@ def _prepare(name):
         raise ValueError(
             f"{name} could not be fetched ({error}). Fetch it where there is a network "
             f"by `python data.py {name.split('/')[0]}`, set DATASET to a folder with the "
-            'pictures (DIV2K: its unpacked zips), or set DATASET = "leaves".'
+            "pictures (DIV2K: the unpacked zips of https://data.vision.ee.ethz.ch/cvl/DIV2K/)"
+            ', or set DATASET = "leaves".'
         ) from error
     return builder
 
@@ -345,19 +353,29 @@ def _examples(builder, split):
 
 
 def _fetch_bsds500():
-    try:
-        folder = keras.utils.get_file(
-            "BSR_bsds500.tgz",
-            BSDS500_URL,
-            extract=True,
-            cache_dir=cache_folder().parent,
-        )
-    except Exception as error:  # get_file raises nothing more specific
-        raise ValueError(
-            f"BSDS500 could not be fetched ({error}). Put BSR_bsds500.tgz from {BSDS500_URL} "
-            f'into {cache_folder()} yourself, or set DATASET = "leaves".'
-        ) from error
-    return pathlib.Path(folder) / "BSR/BSDS500/data/images"
+    """Downloads and unpacks BSDS500, once, and again if the archive is broken off."""
+    folder = cache_folder() / "BSDS500"
+    for again in (False, True):
+        if folder.is_dir():
+            break
+        try:
+            archive = keras.utils.get_file(
+                "BSR_bsds500.tgz",
+                BSDS500_URL,
+                cache_dir=cache_folder().parent,
+                force_download=again,
+            )
+            with tempfile.TemporaryDirectory(dir=cache_folder()) as part:
+                shutil.unpack_archive(archive, part, filter="data")
+                os.rename(pathlib.Path(part) / "BSR", folder)
+        except Exception as error:  # get_file raises nothing more specific
+            if again:
+                raise ValueError(
+                    f"BSDS500 could not be fetched ({error}). Put BSR_bsds500.tgz from "
+                    f"{BSDS500_URL} into {cache_folder()} yourself, or set "
+                    'DATASET = "leaves".'
+                ) from error
+    return folder / "BSDS500/data/images"
 
 
 def _draw_leaves_folder():

@@ -210,6 +210,16 @@ def bsds500(keras_home, tmp_path, make_pictures):
             archive.add(tmp_path / split, f"BSR/BSDS500/data/images/{split}")
 
 
+def test_bsds500_that_broke_off_is_fetched_again(bsds500, keras_home, monkeypatch):
+    archive = keras_home / "datasets/BSR_bsds500.tgz"
+    whole = archive.rename(keras_home / "elsewhere.tgz")
+    archive.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    monkeypatch.setattr(sources, "BSDS500_URL", whole.as_uri())
+    assert len(names("bsds500", "train")) == 1
+    assert archive.read_bytes() == whole.read_bytes()
+    assert not list((keras_home / "datasets").glob("tmp*"))
+
+
 def test_bsds500_tests_on_the_official_val(bsds500):
     roles = {
         role: {name.split("/")[-1] for name in names("bsds500", role)}
@@ -259,7 +269,7 @@ def test_bsds500_out_of_reach_says_what_to_do(monkeypatch):
         (("two", "all", 50), "a.png is smaller than SCALE = 50"),
         (
             ("two", "all", 2, "bicubic", 21),
-            "a.png is 24x20 .* = 21, and so are 1 others",
+            "a.png is 24x20 .* = 21, as are 2 of 2 pictures",
         ),
         (("split", "training", 4), 'split has no "training" pictures, only "train"'),
         (("two", "all", 4, "blur"), "DEGRADATION = 'blur' is not one of bicubic, area"),

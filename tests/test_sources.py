@@ -127,6 +127,16 @@ def test_div2k_with_degradations_of_ours_and_mixed(tfds_downloads):
     assert sorted(dark) == [10, 10, 20]
 
 
+def test_wild_mixes_with_degradations_of_ours(div2k_folder):
+    mixed = data.load(div2k_folder, "train", 4, ("realistic_wild", "area"))
+    pairs = list(mixed.as_numpy_iterator())
+    assert [dark_of(lr, hr, 4) for lr, hr in pairs[:4]] == [41, 42, 43, 44]
+    lr, hr = pairs[4]
+    blocks = hr.reshape(lr.shape[0], 4, lr.shape[1], 4, 3).mean((1, 3))
+    assert np.abs(lr - blocks).max() <= 0.5
+    assert len(pairs) == 4 + 1 + 4
+
+
 def test_wild_shares_its_hr_pictures(div2k_folder):
     pictures = data.load(div2k_folder, "train", 4, "realistic_wild").pictures
     assert len(pictures.names) == 12
@@ -137,6 +147,16 @@ def test_div2k_configurations_that_do_not_exist():
     for degradation, scale in [("bicubic", 5), ("unknown", 8), ("realistic_wild", 2)]:
         with pytest.raises(ValueError, match=f"DIV2K has no {degradation}_x{scale}"):
             data.load("div2k", "train", scale, degradation)
+
+
+def test_no_picture_of_div2k_has_two_roles(tfds_downloads, div2k_folder):
+    for dataset in ("div2k", div2k_folder):
+        pictures = [
+            hr.tobytes()
+            for split in ("train", "validation")
+            for _, hr in data.load(dataset, split, 4).as_numpy_iterator()
+        ]
+        assert len(set(pictures)) == len(pictures) == 5
 
 
 def test_missing_track_in_a_folder_is_named(div2k_folder, tmp_path):
