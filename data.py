@@ -27,6 +27,8 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 import sources
+
+# Some of these are here for those who import data: draw_leaves, luma, read_image.
 from leaves import draw_leaves
 from pixels import DEGRADATIONS, bicubic_resize, degrade, luma
 from sources import TRACKS, read_image, whole_file

@@ -210,8 +210,9 @@ def main():
     train = data.load(DATASET, "train", SCALE, DEGRADATION, PATCH_SIZE)
     validation = data.load(DATASET, "validation", SCALE, DEGRADATION, PATCH_SIZE)
     test = data.load(DATASET, data.scored_split(DATASET), SCALE, DEGRADATION)
-    print(f"{len(train)} pictures to train, {len(validation)} to validate", end=", ")
-    print(f"{len(test)} to score")
+    print(
+        f"Pictures: train {len(train)}, validate {len(validation)}, score {len(test)}"
+    )
     run = training.open_run(model, RESULTS, "edsr", settings)
     batches = data.training_batches(
         train, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
