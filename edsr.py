@@ -45,6 +45,7 @@ from keras import layers
 import data
 import hardware
 import metrics
+import pictures
 import training
 
 """
@@ -217,8 +218,8 @@ def main():
     batches = data.training_batches(
         train, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
     )
-    training.draw_samples(batches, run.folder / "samples.png")
-    preview = training.Preview(next(iter(test)), run.folder / "preview")
+    pictures.draw_samples(batches, run.folder / "samples.png")
+    preview = pictures.Preview(model, next(iter(test)), run.folder / "preview")
     with run.interruptible():
         model.fit(
             batches,

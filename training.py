@@ -1,4 +1,4 @@
-"""Around fit(): the results folder and going on after a stop, previews, curves, report.
+"""Around fit(): the results folder, going on after a stop, the report.
 
 run = training.open_run(model, "results", "edsr", settings)    # new or resumed
 with run.interruptible():
@@ -14,11 +14,10 @@ import pathlib
 
 import keras
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 import data
 import metrics
+import pictures
 import upscale
 
 # --- The results folder ----------------------------------------------------------------
@@ -34,12 +33,19 @@ class Run:
     epoch: int = 0  # epochs finished
     best: float = -np.inf  # best validation PSNR so far
     history: list = dataclasses.field(default_factory=list)  # a dict for each epoch
+    stopped: bool = False  # ended before EPOCHS, by early stopping
+    networks: dict = dataclasses.field(default_factory=dict)  # saved after every epoch
     callbacks: list = dataclasses.field(default_factory=list)
 
     @property
     def step(self):
         """Number of the first step that is still to do."""
         return self.epoch * self.settings["STEPS_PER_EPOCH"]
+
+    @property
+    def epochs(self):
+        """Number of epochs after which the training ends."""
+        return self.epoch if self.stopped else self.settings["EPOCHS"]
 
     @contextlib.contextmanager
     def interruptible(self):
@@ -53,13 +59,13 @@ class Run:
             )
 
 
-def open_run(model, results, name, settings):
+def open_run(model, results, name, settings, networks=None):
     """Opens the folder of a run, and goes on where the last run of it stopped.
 
-    After every epoch all state (weights, optimiser, history, best score) is written to
-    `state.npz` in the folder. The same settings go on from it; so does a larger EPOCHS.
-    If another setting or the shape of the network was changed, the old folder is moved
-    aside. Other changes to the code are not noticed.
+    After every epoch all state (weights, optimisers, history, best score, whether the
+    training was stopped early) is written to `state.npz` in the folder. The same settings
+    go on from it; so does a larger EPOCHS. If another setting or the shape of the network
+    was changed, the old folder is moved aside. Other changes to the code are not noticed.
 
     Args:
         model: compiled `keras.Model`; its state is restored in place.
@@ -67,6 +73,8 @@ def open_run(model, results, name, settings):
         name: name of the network, as it begins the name of the folder.
         settings: dict of the script's constants, SCALE, DATASET, EPOCHS and
             STEPS_PER_EPOCH among them.
+        networks: dict from names of files to the networks to save in them after every
+            epoch; in its absence the model is saved as "model" when it is at its best.
 
     Returns:
         `Run`, with `folder`, `epoch`, `step` and `callbacks` for fit.
@@ -75,8 +83,9 @@ def open_run(model, results, name, settings):
     settings = json.loads(json.dumps(settings, default=str))
     dataset = pathlib.Path(settings["DATASET"]).expanduser().resolve().name
     folder = pathlib.Path(results) / f"{name}_x{settings['SCALE']}_{dataset}"
-    model.optimizer.build(model.trainable_variables)
-    run = Run(folder, model, settings)
+    for optimizer, variables in _optimizers(model):
+        optimizer.build(variables)
+    run = Run(folder, model, settings, networks=networks or {})
     if folder.is_dir() and any(folder.iterdir()):
         changes = _restore(run)
         if changes:
@@ -85,8 +94,13 @@ def open_run(model, results, name, settings):
     if not run.epoch:
         _write_state(run)
         print(f"New run in {folder}")
-    elif run.epoch < settings["EPOCHS"]:
+    elif run.epoch < run.epochs:
         print(f"Going on in {folder} after epoch {run.epoch}")
+    elif run.stopped:
+        print(
+            f"{folder} stopped early after epoch {run.epoch}: straight to the report. "
+            "Change any setting but EPOCHS to start anew."
+        )
     else:
         print(
             f"{folder} has been trained for {run.epoch} epochs already: straight to the "
@@ -130,8 +144,46 @@ def load_initial_weights(model, path):
     print(f"Starting from {path}: {taken} of {len(ours)} layers taken over")
 
 
+def load_vgg19(layer, weights="imagenet"):
+    """Loads VGG19 (Simonyan and Zisserman 2015) up to a layer, for losses on features.
+
+    Args:
+        layer: name of the last layer, such as "block5_conv4"; its ReLU is part of it.
+        weights: "imagenet", downloaded once into the Keras cache (80 MB), or a file with
+            the weights of the convolutions.
+
+    Returns:
+        `keras.Model` from RGB [batch, h, w, 3], which the caller has preprocessed, to
+        features [batch, h', w', channels]. Not trainable.
+
+    Raises:
+        ValueError: if the weights cannot be had.
+    """
+    try:
+        vgg = keras.applications.VGG19(include_top=False, weights=weights)
+    except Exception as error:  # get_file raises nothing more precise
+        raise ValueError(
+            f"VGG_WEIGHTS = {weights!r} cannot be loaded ({error}). Fetch "
+            "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5 from "
+            "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/ on "
+            "another machine and name the file in VGG_WEIGHTS, or choose a loss without "
+            "VGG19."
+        ) from error
+    vgg.trainable = False
+    return keras.Model(vgg.inputs, vgg.get_layer(layer).output, name=f"vgg19_{layer}")
+
+
+def _optimizers(model):
+    """Each optimiser of a model with the variables it changes."""
+    one = [(model.optimizer, model.trainable_variables)]
+    return getattr(model, "optimizers", one)
+
+
 def _variables(model):
-    return [*model.weights, *model.optimizer.variables]
+    variables = [*model.weights]
+    for optimizer, _ in _optimizers(model):
+        variables += optimizer.variables
+    return variables
 
 
 def _write_state(run):
@@ -140,6 +192,7 @@ def _write_state(run):
         "epoch": run.epoch,
         "best": run.best,
         "history": run.history,
+        "stopped": run.stopped,
     }
     values = [keras.ops.convert_to_numpy(v) for v in _variables(run.model)]
     with data.whole_file(run.folder / "state.npz") as part:
@@ -165,7 +218,8 @@ def _restore(run):
     if not changes:
         for variable, value in zip(variables, values):
             variable.assign(value)
-        run.epoch, run.best, run.history = meta["epoch"], meta["best"], meta["history"]
+        for key in ("epoch", "best", "history", "stopped"):
+            setattr(run, key, meta.get(key, getattr(run, key)))
     return changes
 
 
@@ -191,6 +245,8 @@ def float32_copy(model):
     for layer in config["layers"]:
         if "dtype" in layer["config"]:
             layer["config"]["dtype"] = "float32"
+        if "synchronized" in layer["config"]:  # between devices, by TensorFlow alone
+            layer["config"]["synchronized"] = False
     twin = model.__class__.from_config(config)
     twin.set_weights(model.get_weights())
     return twin
@@ -208,7 +264,7 @@ def save_model(model, path):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Keeps the folder of a run up to date: best model, history, curves, then state.
+    """Keeps the folder of a run up to date: networks, history, curves, then state.
 
     The state comes last, since a run goes on from it as if all before it was done.
     """
@@ -221,13 +277,38 @@ class Checkpoint(keras.callbacks.Callback):
         run = self.run
         logs = {key: float(value) for key, value in logs.items()}
         run.history.append({"epoch": epoch + 1, **logs})
-        if logs["val_psnr"] > run.best or run.epoch == 0:
+        for name, network in run.networks.items():
+            save_model(network, run.folder / f"{name}.keras")
+        if not run.networks and (logs["val_psnr"] > run.best or run.epoch == 0):
             run.best = logs["val_psnr"]
             save_model(self.model, run.folder / "model.keras")
         write_csv(run.folder / "history.csv", run.history)
-        draw_curves(run.history, run.folder / "curves.png")
+        pictures.draw_curves(run.history, run.folder / "curves.png")
         run.epoch = epoch + 1
+        run.stopped = self.model.stop_training and run.epoch < run.settings["EPOCHS"]
         _write_state(run)
+
+
+class EarlyStopping(keras.callbacks.EarlyStopping):
+    """Keras' early stopping, which after a stop counts on where the run was.
+
+    Must come before the callbacks of the run, which write down that it stopped.
+
+    Args:
+        run: `Run`.
+        monitor: name in the history, such as "loss".
+        patience: epochs without improvement after which training ends.
+    """
+
+    def __init__(self, run, monitor, patience):
+        super().__init__(monitor, patience=patience, verbose=1)
+        self.run = run
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        for row in self.run.history:
+            self.on_epoch_end(row["epoch"] - 1, row)
+        self.model.stop_training = False  # EPOCHS was raised
 
 
 def write_csv(path, rows):
@@ -243,178 +324,64 @@ def write_csv(path, rows):
         writer.writerows(rows)
 
 
-# --- Pictures --------------------------------------------------------------------------
-
-
-def draw_curves(history, path):
-    """Draws loss and PSNR over the epochs.
-
-    Args:
-        history: list with a dict for each epoch, as in `Run.history`.
-        path: `pathlib.Path` of the PNG file.
-    """
-    epochs = [row["epoch"] for row in history]
-    figure = Figure((10, 4), layout="constrained")
-    titles = {"loss": "loss", "psnr": "PSNR [dB]"}
-    for axes, (name, title) in zip(figure.subplots(1, 2), titles.items()):
-        for key, label in ((name, "training"), (f"val_{name}", "validation")):
-            axes.plot(epochs, [row[key] for row in history], ".-", label=label)
-        axes.set(xlabel="epoch", title=title)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.3)
-        axes.legend()
-    _save(figure, path)
-
-
-def draw_samples(batches, path):
-    """Draws LR and HR patches as the network sees them, up to eight pairs of a batch.
-
-    Args:
-        batches: dataset from `data.training_batches`.
-        path: `pathlib.Path` of the PNG file.
-    """
-    lr, hr = (np.asarray(side)[:8] for side in next(iter(batches)))
-    figure = Figure((2 * len(lr), 4.3), layout="constrained")
-    panels = figure.subplots(2, len(lr), squeeze=False)
-    for row, title, images in zip(panels, ("LR", "HR"), (lr, hr)):
-        for axes, image in zip(row, images):
-            show(axes, image, f"{title} {image.shape[1]}x{image.shape[0]}")
-    _save(figure, path)
-
-
-class Preview(keras.callbacks.Callback):
-    """Draws a detail of one photograph after every epoch: bicubic, network, original.
-
-    Args:
-        pair: uint8 arrays (LR [h, w, 3], HR [h*scale, w*scale, 3]).
-        folder: `pathlib.Path` of the folder for the pictures.
-    """
-
-    def __init__(self, pair, folder):
-        super().__init__()
-        lr, hr = (np.asarray(image) for image in pair)
-        scale = hr.shape[0] // lr.shape[0]
-        # The middle of a large picture will do: this is done after every epoch.
-        y, x = (max(0, side - 192) // 2 for side in lr.shape[:2])
-        self.lr = lr[y:, x:][:192, :192]
-        self.hr = hr[y * scale :, x * scale :][: 192 * scale, : 192 * scale]
-        self.folder = folder
-
-    def on_epoch_end(self, epoch, logs=None):
-        scale = self.hr.shape[0] // self.lr.shape[0]
-        bicubic = data.bicubic_resize(self.lr, *self.hr.shape[:2])
-        sr = upscale.upscale(self.model, self.lr)
-        detail = find_detail(self.hr, bicubic)
-        figure = Figure((12, 4.25), layout="constrained")
-        panels = [
-            ("bicubic", bicubic),
-            (f"network after epoch {epoch + 1}", sr),
-            ("original", self.hr),
-        ]
-        for axes, (title, image) in zip(figure.subplots(1, 3), panels):
-            if image is not self.hr:
-                title += f": {metrics.psnr(self.hr, image, scale, luma=True):.2f} dB"
-            show(axes, image[detail], title)
-        _save(figure, self.folder / f"epoch_{epoch + 1:04}.png")
-
-
-def draw_comparison(pair, enlarged, path):
-    """Draws one photograph: LR, each enlargement and HR, and a detail below each.
-
-    Args:
-        pair: uint8 arrays (LR, HR).
-        enlarged: dict from a name to a uint8 array of HR's shape, bicubic first.
-        path: `pathlib.Path` of the PNG file.
-    """
-    lr, hr = (np.asarray(image) for image in pair)
-    scale = hr.shape[0] // lr.shape[0]
-    detail = find_detail(hr, next(iter(enlarged.values())))
-    pixels = lr.repeat(scale, axis=0).repeat(scale, axis=1)
-    panels = {f"LR, {lr.shape[1]}x{lr.shape[0]}": pixels}
-    for name, image in enlarged.items():
-        scores = [f(hr, image, scale, luma=True) for f in (metrics.psnr, metrics.ssim)]
-        panels["{}: {:.2f} dB, {:.4f}".format(name, *scores)] = image
-    panels[f"HR, {hr.shape[1]}x{hr.shape[0]}"] = hr
-    height = 4 * hr.shape[0] / hr.shape[1] + 4.4
-    figure = Figure((4 * len(panels), height), layout="constrained")
-    rows = figure.subplots(2, len(panels), height_ratios=[hr.shape[0] / hr.shape[1], 1])
-    for above, below, (title, image) in zip(*rows, panels.items()):
-        show(above, image, title)
-        show(below, image[detail])
-        y, x = (part.start for part in detail)
-        size = detail[0].stop - y
-        above.add_patch(Rectangle((x, y), size, size, fill=False, color="yellow"))
-    _save(figure, path)
-
-
-def find_detail(hr, bicubic):
-    """The square, a third of the shorter side, where bicubic misses most of the picture.
-
-    Args:
-        hr, bicubic: arrays [H, W, 3].
-
-    Returns:
-        A pair of slices for the first two axes.
-    """
-    error = np.square(hr.astype(float) - bicubic).sum(axis=-1)
-    size = max(1, min(error.shape) // 3)
-    # Sums over all squares, as differences of sums over all rectangles from the corner.
-    total = np.pad(error.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    sums = total[size:, size:] - total[:-size, size:] - total[size:, :-size]
-    y, x = np.unravel_index(np.argmax(sums + total[:-size, :-size]), sums.shape)
-    return slice(int(y), int(y) + size), slice(int(x), int(x) + size)
-
-
-def show(axes, image, title=""):
-    """Shows a picture without ticks, its pixels as they are."""
-    axes.imshow(image, interpolation="nearest")
-    axes.set_title(title, fontsize=10)
-    axes.set_axis_off()
-
-
-def _save(figure, path):
-    with data.whole_file(path) as part:
-        figure.savefig(part, dpi=100)
-
-
 # --- The report ------------------------------------------------------------------------
 
 
-def report(run, name, pairs):
-    """Scores the best network of a run, prints the table, draws the comparison.
+def report(run, name, pairs, beside=None, self_ensemble=True):
+    """Scores the network of a run, prints the table, draws the comparison.
 
-    Writes `scores.csv` and `comparison.png` (of the first picture) into the folder.
+    Before the table come the scores of single pictures. Writes `scores.csv` and, of the
+    first pictures, `comparison.png`, `comparison_2.png` and `comparison_3.png` into the
+    folder.
 
     Args:
         run: `Run`, trained.
         name: name of the network in the table.
         pairs: dataset of (LR, HR) from `data.load`.
+        beside: dict from names to `.keras` files of networks to be compared with it.
+        self_ensemble: adds a row for the network with self-ensemble, "+".
 
     Returns:
-        dict from row names (bicubic, the network, the network with self-ensemble, "+")
-        to what `metrics.evaluate` gives.
+        dict from the names of the rows to what `metrics.evaluate` gives.
     """
-    best = run.folder / "model.keras"
+    path = run.folder / "model.keras"
     if run.epoch == 0:
         print("No epoch was finished: reporting on the network as it is.")
-        save_model(run.model, best)
-    model = keras.saving.load_model(best)
+        save_model(run.networks.get("model", run.model), path)
+    files = {**(beside or {}), name: path}
+    models = {"bicubic": None}
+    models |= {row: keras.saving.load_model(file) for row, file in files.items()}
     scores = {
-        "bicubic": metrics.evaluate(None, pairs, name="Scoring bicubic"),
-        name: metrics.evaluate(model, pairs, name=f"Scoring {name}"),
-        f"{name}+": metrics.evaluate(
-            model, pairs, self_ensemble=True, name=f"Scoring {name}+ (mean of 8 turns)"
-        ),
+        row: metrics.evaluate(model, pairs, name=f"Scoring {row}")
+        for row, model in models.items()
     }
-    print()
+    if self_ensemble:
+        scores[f"{name}+"] = metrics.evaluate(
+            models[name], pairs, True, name=f"Scoring {name}+ (mean of 8 turns)"
+        )
+    _compare(run, models, pairs)
     metrics.print_table(scores)
     rows = [{"name": row, **values} for row, values in scores.items()]
     write_csv(run.folder / "scores.csv", rows)
-    lr, hr = (np.asarray(image) for image in next(iter(pairs)))
-    enlarged = {
-        "bicubic": data.bicubic_resize(lr, *hr.shape[:2]),
-        name: upscale.upscale(model, lr),
-    }
-    draw_comparison((lr, hr), enlarged, run.folder / "comparison.png")
     print(f"Model, table and pictures are in {run.folder}")
     return scores
+
+
+def _compare(run, models, pairs):
+    """Prints the PSNR of the first five pictures, and draws the first three."""
+    print("\n{:<30}".format("PSNR Y [dB]"), *(f"{name:>12}" for name in models))
+    names = [pathlib.Path(path).name for path in pairs.pictures.names]
+    for number, pair in enumerate(pairs.take(5).as_numpy_iterator()):
+        lr, hr = pair
+        scale = hr.shape[0] // lr.shape[0]
+        enlarged = {
+            name: metrics.enlarge(model, lr, scale) for name, model in models.items()
+        }
+        scores = [metrics.psnr(hr, sr, scale, luma=True) for sr in enlarged.values()]
+        print(f"{names[number]:<30}", *(f"{score:12.2f}" for score in scores))
+        if number < 3:
+            suffix = f"_{number + 1}" if number else ""
+            pictures.draw_comparison(
+                pair, enlarged, run.folder / f"comparison{suffix}.png"
+            )
+    print()

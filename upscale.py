@@ -41,7 +41,7 @@ def upscale(model, image, self_ensemble=False, tile=512):
         return to_uint8(run(model, image, scale, tile))
     height, width = image.shape[0] * scale, image.shape[1] * scale
     image = image.astype(np.float64)
-    y = run(model, data.luma(image), scale, tile)
+    y = run(model, data.luma(image).astype(np.float32), scale, tile)
     # Cb and Cr are differences to Y: enlarging RGB and replacing its Y enlarges them.
     rgb = data.bicubic_resize(image, height, width)
     return to_uint8(rgb + (y - data.luma(rgb)) * (255 / 219))

@@ -5,11 +5,13 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 import data
+import pictures
 import sources
 import edsr
 
@@ -65,3 +67,50 @@ def tiny_network():
         return model
 
     return build
+
+
+@pytest.fixture
+def smooth_pictures(tmp_path, make_pictures):
+    """A folder of smooth pictures: train, validation and test."""
+    folder = tmp_path / "pictures"
+    for number, split in enumerate(("train", "validation", "test")):
+        make_pictures(folder / split, ["a.png", "b.png"], seed=number)
+        for path in (folder / split).iterdir():
+            small = Image.open(path).resize((12, 10))
+            small.resize((48, 40), Image.Resampling.BICUBIC).save(path)
+    return folder
+
+
+@pytest.fixture
+def run_script(monkeypatch, tmp_path, smooth_pictures, capsys):
+    """Runs main() with other constants; gives the results folder and the output."""
+
+    def run(script, **constants):
+        constants = {
+            "DATASET": str(smooth_pictures),
+            "RESULTS": str(tmp_path / "results"),
+            "PRECISION": "float32",
+            **constants,
+        }
+        for name, value in constants.items():
+            monkeypatch.setattr(script, name, value)
+        monkeypatch.setattr(pictures, "DPI", 50)  # faster
+        script.main()
+        folder = f"{script.__name__}_x{script.SCALE}_pictures"
+        return tmp_path / "results" / folder, capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def vgg_weights(tmp_path_factory):
+    """A file with made-up weights for VGG19, in place of ImageNet's."""
+    keras.utils.set_random_seed(0)
+    vgg = keras.applications.VGG19(include_top=False, weights=None)
+    for layer in vgg.layers:
+        if layer.weights:
+            kernel, bias = layer.get_weights()
+            layer.set_weights([1.7 * kernel, np.full_like(bias, 0.1)])
+    path = tmp_path_factory.mktemp("vgg") / "vgg19.weights.h5"
+    vgg.save_weights(path)
+    return path

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 PROJECT = pathlib.Path(__file__).parent.parent
-SCRIPTS = ["edsr.py"]
+SCRIPTS = ["edsr.py", "espcn.py"]
 CONSTANTS = (
     "DATASET DEGRADATION SCALE PATCH_SIZE BATCH_SIZE EPOCHS STEPS_PER_EPOCH "
     "LEARNING_RATE PRECISION SEED RESULTS"
@@ -58,6 +58,7 @@ def test_imports_run_one_way():
         "hardware",
         "upscale",
         "metrics",
+        "pictures",
         "training",
     ]
     for name in [*order, *(script[:-3] for script in SCRIPTS)]:

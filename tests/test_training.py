@@ -18,7 +18,6 @@ from PIL import Image
 import data
 import edsr
 import training
-import upscale
 
 PROJECT = pathlib.Path(__file__).parent.parent
 
@@ -36,33 +35,9 @@ TINY = {
 
 
 @pytest.fixture
-def pictures(tmp_path, make_pictures):
-    """A folder of smooth pictures: train, validation and test."""
-    folder = tmp_path / "pictures"
-    for number, split in enumerate(("train", "validation", "test")):
-        make_pictures(folder / split, ["a.png", "b.png"], seed=number)
-        for path in (folder / split).iterdir():
-            small = Image.open(path).resize((12, 10))
-            small.resize((48, 40), Image.Resampling.BICUBIC).save(path)
-    return folder
-
-
-@pytest.fixture
-def run_edsr(monkeypatch, tmp_path, pictures, capsys):
-    """Runs edsr.main() with other constants; gives the results folder and the output."""
-
+def run_edsr(run_script):
     def run(**constants):
-        constants = {
-            "DATASET": str(pictures),
-            "RESULTS": str(tmp_path / "results"),
-            **TINY,
-            **constants,
-        }
-        for name, value in constants.items():
-            monkeypatch.setattr(edsr, name, value)
-        edsr.main()
-        folder = tmp_path / "results" / f"edsr_x{constants['SCALE']}_pictures"
-        return folder, capsys.readouterr().out
+        return run_script(edsr, **{**TINY, **constants})
 
     return run
 
@@ -94,7 +69,7 @@ def assert_same_state(folder, other):
 def test_run_leaves_everything_the_readme_promises(run_edsr):
     folder, out = run_edsr()
     for name in ("samples.png", "curves.png", "comparison.png"):
-        assert Image.open(folder / name).size[0] > 300
+        assert Image.open(folder / name).size[0] > 150
     previews = sorted(path.name for path in (folder / "preview").iterdir())
     assert previews == ["epoch_0001.png", "epoch_0002.png"]
     history = read_csv(folder / "history.csv")
@@ -266,14 +241,16 @@ class Process:
         return self.log.read_text()
 
 
-def test_killed_run_goes_on_to_the_very_same_weights(tmp_path, pictures):
-    straight = Process(tmp_path / "straight", pictures, EPOCHS=4, STEPS_PER_EPOCH=20)
+def test_killed_run_goes_on_to_the_very_same_weights(tmp_path, smooth_pictures):
+    straight = Process(
+        tmp_path / "straight", smooth_pictures, EPOCHS=4, STEPS_PER_EPOCH=20
+    )
     straight.finish()
-    killed = Process(tmp_path / "killed", pictures, EPOCHS=4, STEPS_PER_EPOCH=20)
+    killed = Process(tmp_path / "killed", smooth_pictures, EPOCHS=4, STEPS_PER_EPOCH=20)
     killed.wait_for("preview/epoch_0002.png")
     killed.stop(signal.SIGKILL)
     assert 1 <= state_of(killed.results)[1]["epoch"] < 4
-    again = Process(tmp_path / "killed", pictures, EPOCHS=4, STEPS_PER_EPOCH=20)
+    again = Process(tmp_path / "killed", smooth_pictures, EPOCHS=4, STEPS_PER_EPOCH=20)
     assert "Going on in" in again.finish()
     assert_same_state(straight.results, again.results)
     for name in ("history.csv", "model.keras"):
@@ -287,9 +264,9 @@ def test_killed_run_goes_on_to_the_very_same_weights(tmp_path, pictures):
 
 
 @pytest.mark.parametrize("epoch", [0, 2])
-def test_ctrl_c_still_leaves_model_table_and_pictures(tmp_path, pictures, epoch):
+def test_ctrl_c_still_leaves_model_table_and_pictures(tmp_path, smooth_pictures, epoch):
     steps = 20 if epoch else 10**5
-    run = Process(tmp_path / "run", pictures, EPOCHS=500, STEPS_PER_EPOCH=steps)
+    run = Process(tmp_path / "run", smooth_pictures, EPOCHS=500, STEPS_PER_EPOCH=steps)
     run.wait_for(f"preview/epoch_{epoch:04}.png" if epoch else "samples.png")
     if not epoch:
         time.sleep(4)  # into the first epoch
@@ -327,36 +304,6 @@ def test_initial_weights_that_cannot_serve_are_named(tmp_path):
     training.save_model(other, tmp_path / "other.keras")
     with pytest.raises(ValueError, match="shares no layer"):
         training.load_initial_weights(model, str(tmp_path / "other.keras"))
-
-
-# --- Pictures ---
-
-
-def test_find_detail_is_where_bicubic_fails_most():
-    hr = np.zeros((90, 120, 3), np.uint8)
-    bicubic = hr.copy()
-    bicubic[50:70, 80:100] = 200
-    rows, columns = training.find_detail(hr, bicubic)
-    assert rows.stop - rows.start == columns.stop - columns.start == 30
-    assert rows.start <= 50 and rows.stop >= 70
-    assert columns.start <= 80 and columns.stop >= 100
-
-
-def test_preview_shows_the_network_as_it_is(tiny_network, tmp_path, monkeypatch):
-    shown = {}
-    monkeypatch.setattr(
-        training, "show", lambda axes, image, t: shown.update({t: image})
-    )
-    model = tiny_network(2)
-    hr = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    lr = data.bicubic_resize(hr, 20, 30)
-    preview = training.Preview((lr, hr), tmp_path)
-    preview.set_model(model)
-    preview.on_epoch_end(6)
-    assert (tmp_path / "epoch_0007.png").exists()
-    (title,) = [title for title in shown if "epoch 7" in title]
-    detail = training.find_detail(hr, data.bicubic_resize(lr, 40, 60))
-    np.testing.assert_array_equal(shown[title], upscale.upscale(model, lr)[detail])
 
 
 def test_importing_the_script_trains_nothing(tmp_path):

@@ -1,0 +1,64 @@
+"""Frames per second from 640x360 to 1920x1080, ESPCN's settings side by side.
+
+    python benchmarks/frames.py
+
+The networks are untrained, which does not change their speed. They take turns of ten
+frames, so that whatever else the machine does meets all of them; the medians are printed,
+of the network alone (luma in, luma out) and of `upscale.upscale` (RGB to RGB, colours by
+bicubic).
+"""
+
+import os
+import pathlib
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+
+import keras
+import numpy as np
+
+import espcn
+import hardware
+import upscale
+
+ROUNDS = 8
+FRAMES = 10
+
+
+def seconds(function):
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def main():
+    frame = np.random.default_rng(0).integers(0, 256, (360, 640, 3), dtype=np.uint8)
+    luma = frame[None, ..., :1].astype(np.float32)
+    tasks = {}
+    for policy in dict.fromkeys(["float32", hardware.set_precision("auto")]):
+        keras.config.set_dtype_policy(policy)
+        for name in ("EXAMPLE", "PAPER", "FAST"):
+            network = getattr(espcn, name)
+            model = espcn.build_espcn(3, **network)
+            shape = f"{network['filters']} {network['activation']}"
+            row = f"{name:<8} {shape:<19} {policy:<15}"
+            tasks[row, "network"] = lambda model=model: model.predict_on_batch(luma)
+            tasks[row, "upscale"] = lambda model=model: upscale.upscale(model, frame)
+    for function in tasks.values():
+        function()  # the first call compiles
+    rounds = [
+        [[seconds(function) for _ in range(FRAMES)] for function in tasks.values()]
+        for _ in range(ROUNDS)
+    ]
+    rates = dict(zip(tasks, 1 / np.median(rounds, axis=(0, 2))))
+    print(f"{os.cpu_count()} CPU cores, {keras.distribution.list_devices()}")
+    print(f"{'frames/s':<45}{'network':>10}{'upscale':>10}")
+    for row in dict.fromkeys(row for row, _ in tasks):
+        print(f"{row:<45}{rates[row, 'network']:10.1f}{rates[row, 'upscale']:10.1f}")
+
+
+if __name__ == "__main__":
+    main()

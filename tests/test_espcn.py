@@ -1,0 +1,200 @@
+import keras
+import numpy as np
+import pytest
+
+import data
+import espcn
+import training
+from test_training import read_csv
+
+TINY = {
+    "NETWORK": {"filters": (4, 4), "activation": "relu", "channels": 1},
+    "PATCH_SIZE": 12,
+    "EPOCHS": 2,
+    "STEPS_PER_EPOCH": 3,
+    "LEARNING_RATE": 1e-2,
+}
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+# --- The network ---
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("name", ["EXAMPLE", "PAPER", "FAST", "WIDE", "RGB"])
+def test_settings_of_the_literature(name, scale):
+    network = getattr(espcn, name)
+    model = espcn.build_espcn(scale, **network)
+    channels = network["channels"]
+    result = model(noise(1, 6, 9, channels))
+    assert result.shape == (1, 6 * scale, 9 * scale, channels)
+    assert keras.backend.standardize_dtype(result.dtype) == "float32"
+
+
+def test_parameters_of_the_paper():
+    # 5x5x1x64 + 64, 3x3x64x32 + 32, 3x3x32x9 + 9
+    assert espcn.build_espcn(3, **espcn.PAPER).count_params() == 22_729
+
+
+def test_kernels_start_orthogonal():
+    model = espcn.build_espcn(image_skip=False)
+    for name in ("conv1", "conv2", "conv3", "sub_pixels"):
+        kernel = np.asarray(model.get_layer(name).kernel)
+        kernel = kernel.reshape(-1, kernel.shape[-1])
+        if kernel.shape[0] < kernel.shape[1]:
+            kernel = kernel.T
+        np.testing.assert_allclose(kernel.T @ kernel, np.eye(len(kernel.T)), atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_training_starts_at_the_repeated_input(channels):
+    image = noise(2, 5, 7, channels)
+    model = espcn.build_espcn(3, channels, filters=(4,))
+    expected = image.repeat(3, axis=1).repeat(3, axis=2)
+    np.testing.assert_allclose(model(image), expected, atol=1e-3)
+
+
+def test_network_equals_its_definition():
+    """Against the convolutions and the shuffle of equation 4, pixel by pixel."""
+    model = espcn.build_espcn(2, 3, (5,), "tanh", image_skip=False)
+    image = noise(1, 6, 4, 3)
+    x = image[0] / 255
+    for name in ("conv1", "sub_pixels"):
+        kernel, bias = model.get_layer(name).get_weights()
+        reach = len(kernel) // 2
+        padded = np.pad(x, ((reach, reach), (reach, reach), (0, 0)))
+        x = np.empty((6, 4, len(bias)))
+        for row, column in np.ndindex(6, 4):
+            window = padded[row : row + len(kernel), column : column + len(kernel)]
+            x[row, column] = np.einsum("yxi,yxio->o", window, kernel) + bias
+        x = np.tanh(x) if name == "conv1" else x
+    expected = np.empty((12, 8, 3))
+    for row, column, channel in np.ndindex(12, 8, 3):
+        number = 3 * (2 * (row % 2) + column % 2) + channel
+        expected[row, column, channel] = 255 * x[row // 2, column // 2, number]
+    np.testing.assert_allclose(model(image)[0], expected, atol=1e-3)
+
+
+def test_scale_that_is_no_whole_number_is_named():
+    with pytest.raises(ValueError, match="SCALE = 2.5"):
+        espcn.build_espcn(2.5)
+
+
+# --- Losses ---
+
+
+def vgg_features(model, image):
+    """VGG19 in NumPy, layer by layer."""
+    x = image
+    for layer in model.layers:
+        if "conv" in layer.name:
+            kernel, bias = layer.get_weights()
+            height, width = x.shape[:2]
+            padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+            x = sum(
+                padded[dy : dy + height, dx : dx + width] @ kernel[dy, dx]
+                for dy in range(3)
+                for dx in range(3)
+            )
+            x = np.maximum(x + bias, 0)
+        elif "pool" in layer.name:
+            height, width = (side // 2 for side in x.shape[:2])
+            x = x[: 2 * height, : 2 * width].reshape(height, 2, width, 2, -1)
+            x = x.max(axis=(1, 3))
+    return x
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_losses_against_a_plain_calculation(channels, vgg_weights):
+    vgg = training.load_vgg19("block5_conv4", str(vgg_weights))
+    assert vgg.layers[-1].name == "block5_conv4" and not vgg.trainable_weights
+    hr, sr = noise(2, 33, 33, channels), noise(2, 33, 33, channels, seed=1)
+    sr = sr.astype(np.float32)
+    x, y = hr / 255, sr / 255
+    mse = np.square(x - y).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(espcn.make_loss()(hr, sr), mse, rtol=1e-5)
+    rgb = [[image * np.ones(3) for image in images] for images in (x, y)]
+    for number, (a, b) in enumerate(zip(*rgb)):
+        difference = vgg_features(vgg, a) - vgg_features(vgg, b)
+        expected = mse[number] + 10 * np.square(difference).mean()
+        assert expected > 1.1 * mse[number]
+        loss = espcn.make_loss(vgg, vgg_weight=10)(hr, sr)[number]
+        np.testing.assert_allclose(loss, expected, rtol=1e-4)
+
+
+def test_luma_of_a_batch():
+    lr, hr = noise(2, 4, 4, 3), noise(2, 8, 8, 3)
+    for y, rgb in zip(espcn.to_luma(lr, hr), (lr, hr)):
+        assert y.dtype == "float32"
+        np.testing.assert_allclose(y, data.luma(rgb.astype(float)), atol=1e-4)
+
+
+# --- Whole runs ---
+
+
+def test_vgg19_out_of_reach_is_reported_before_training(run_script, monkeypatch):
+    with pytest.raises(
+        ValueError, match="VGG_WEIGHTS = 'nowhere.h5'.*a loss without VGG19"
+    ):
+        run_script(espcn, **TINY, LOSS="mse+vgg", VGG_WEIGHTS="nowhere.h5")
+
+    def unreachable(**_):
+        raise Exception("URL fetch failure on https://...: no network")
+
+    monkeypatch.setattr(keras.applications, "VGG19", unreachable)
+    with pytest.raises(ValueError, match="no network.*name the file in VGG_WEIGHTS"):
+        run_script(espcn, **TINY, LOSS="mse+vgg")
+
+
+def test_unknown_loss_is_named(run_script):
+    with pytest.raises(ValueError, match="LOSS = 'mae' is neither \"mse\" nor"):
+        run_script(espcn, **TINY, LOSS="mae")
+
+
+def test_run_with_vgg_leaves_a_better_network(run_script, vgg_weights):
+    constants = {**TINY, "STEPS_PER_EPOCH": 10, "BATCH_SIZE": 4}
+    folder, out = run_script(
+        espcn, **constants, LOSS="mse+vgg", VGG_WEIGHTS=str(vgg_weights)
+    )
+    scores = read_csv(folder / "scores.csv")
+    assert [row["name"] for row in scores] == ["bicubic", "ESPCN", "ESPCN+"]
+    history = read_csv(folder / "history.csv")
+    assert float(history[1]["loss"]) < float(history[0]["loss"])
+    model = keras.saving.load_model(folder / "model.keras")
+    assert model.input_shape == (None, None, None, 1)
+    assert "a.png" in out and "b.png" in out  # the scores of single pictures
+
+
+def test_early_stopping_counts_on_after_a_restart(run_script, tmp_path):
+    """Nothing is learnt at a learning rate of 0, so the loss goes up and down."""
+    constants = {
+        **TINY,
+        "LEARNING_RATE": 0.0,
+        "PATIENCE": 2,
+        "STEPS_PER_EPOCH": 1,
+        "PREVIEW_EPOCHS": 99,
+    }
+    folder, out = run_script(espcn, **{**constants, "EPOCHS": 50})
+    state = np.load(folder / "state.npz")
+    epochs = read_csv(folder / "history.csv")
+    losses = [float(row["loss"]) for row in epochs]
+    assert len(losses) < 50 and "early stopping" in out
+    assert min(losses[-2:]) >= min(losses[:-2])  # two epochs without a gain, and no
+    assert all(
+        min(losses[n : n + 2]) < min(losses[:n]) for n in range(1, len(losses) - 2)
+    )
+
+    folder.rename(tmp_path / "straight")
+    for count in (len(losses) - 1, 50):  # a break one epoch before the end
+        again, _ = run_script(espcn, **{**constants, "EPOCHS": count})
+    assert read_csv(again / "history.csv") == epochs
+    state_again = np.load(again / "state.npz")
+    for name in state.files[:-1]:
+        np.testing.assert_array_equal(state[name], state_again[name])
+
+    _, out = run_script(espcn, **{**constants, "EPOCHS": 60})
+    assert "stopped early" in out and "straight to the report" in out
+    assert read_csv(again / "history.csv") == epochs
