@@ -21,8 +21,10 @@ def draw_curves(history, path):
     """
     names = [key for key in history[0] if f"val_{key}" in history[0]]
     epochs = [row["epoch"] for row in history]
-    figure = Figure((5 * len(names), 4), layout="constrained")
-    for axes, name in zip(figure.subplots(1, len(names)), names):
+    columns, rows = min(3, len(names)), -(-len(names) // 3)
+    figure = Figure((5 * columns, 4 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, name in zip(panels, names):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
             axes.plot(epochs, [row[key] for row in history], ".-", label=label)
         title = "PSNR [dB]" if name == "psnr" else name

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 PROJECT = pathlib.Path(__file__).parent.parent
-SCRIPTS = ["edsr.py", "espcn.py"]
+SCRIPTS = ["edsr.py", "espcn.py", "srgan.py"]
 CONSTANTS = (
     "DATASET DEGRADATION SCALE PATCH_SIZE BATCH_SIZE EPOCHS STEPS_PER_EPOCH "
     "LEARNING_RATE PRECISION SEED RESULTS"

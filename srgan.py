@@ -1,0 +1,486 @@
+"""
+Title: Image super-resolution with SRResNet and SRGAN
+Author: The maintainers of this repository
+Date created: 2026/11/22
+Last modified: 2026/11/22
+Description: Training SRResNet for the highest PSNR, and from it SRGAN for sharp pictures.
+Accelerator: GPU
+"""
+
+"""
+## Introduction
+
+*Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network*
+([Ledig et al. 2017](https://arxiv.org/abs/1609.04802)) is two things in one:
+
+- **SRResNet**, a deep residual network trained for the least squared error, and with that
+  for the highest PSNR. Where several pictures fit to the small one it answers with their
+  mean, and a mean of sharp pictures is blurred.
+- **SRGAN**, the same network trained further against a discriminator, which learns to
+  tell enlarged pictures from photographs. What it makes is sharp, and farther from the
+  original pixel by pixel: PSNR falls, by design.
+
+This script does both in a row. Stage one trains SRResNet; stage two goes on from it with
+one of the paper's losses (section 2.2): a content loss, which is the squared error of
+pixels (`"mse"`) or of what VGG19 makes of them in an early (`"vgg22"`) or a late layer
+(`"vgg54"`), and the adversarial loss. With `ADVERSARIAL = False` stage two makes
+SRResNet-VGG22 or -VGG54.
+
+VGG19's weights come from ImageNet and have to be downloaded. The default does without:
+SRGAN-MSE.
+"""
+
+"""
+## Setup
+"""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+import data
+import hardware
+import metrics
+import pictures
+import training
+
+"""
+## Hyperparameters
+
+Edit these. Each stage goes on where it was stopped; when any of them but `EPOCHS` and
+`GAN_EPOCHS` has changed, the results so far are moved aside and a new run starts.
+"""
+
+DATASET = "leaves"  # drawn; "div2k", "bsds500", "flowers", a folder; paper: ImageNet
+DEGRADATION = "bicubic"  # or "area", "realistic", DIV2K's own; several: a tuple
+SCALE = 4  # 2, 3, 4 or 8
+FILTERS = 64  # paper: 64
+BLOCKS = 16  # paper: 16
+IMAGE_SKIP = True  # add to the input, each pixel repeated; paper: False
+PATCH_SIZE = 24  # LR pixels; paper: 24
+BATCH_SIZE = 8  # paper: 16
+NOISE = 0.0  # grey levels of Gaussian noise on LR, an augmentation; paper: none
+EPOCHS = 10  # of stage one; paper: 1,000 of 1,000 steps; 0: none
+GAN_EPOCHS = 10  # of stage two; paper: 200 of 1,000 steps
+STEPS_PER_EPOCH = 200  # batches between two validations
+LEARNING_RATE = 1e-3  # of stage one, falls along a cosine; paper: 1e-4
+GAN_LEARNING_RATE = 1e-4  # of both networks; paper: 1e-4, in the second half 1e-5
+WARMUP_STEPS = 200  # of stage one, steps of rising learning rate; paper: none
+CONTENT_LOSS = "mse"  # or "vgg22", "vgg54" (paper's best)
+ADVERSARIAL = True  # False: the generator learns from the content loss alone
+ADVERSARIAL_WEIGHT = 1e-3  # paper: 1e-3
+VGG_WEIGHTS = "imagenet"  # downloaded for the VGG losses; or a local file with them
+INITIAL_WEIGHTS = None  # a .keras file of SRResNet or SRGAN to start stage one from
+INITIAL_DISCRIMINATOR = None  # a .keras file to start stage two from
+PRECISION = "auto"  # or "float32", "mixed_bfloat16", "mixed_float16"
+SEED = 0  # another number, another run
+RESULTS = "results"  # folder for everything a run makes
+
+"""
+## The generator
+
+Figure 4 of the paper: residual blocks with batch normalisation, sub-pixel convolutions,
+and wide kernels at both ends. Pixels go in from 0 to 1 and come out from -1 to 1, since
+that is where tanh ends. Several devices share one batch normalisation.
+"""
+
+
+def convolution(x, filters, kernel_size, name, **kwargs):
+    return layers.Conv2D(
+        filters, kernel_size, padding="same", name=f"{name}_conv", **kwargs
+    )(x)
+
+
+def normalisation(x, name):
+    return layers.BatchNormalization(
+        momentum=0.9,  # Keras' 0.99 lags behind in a short training
+        synchronized=keras.backend.backend() == "tensorflow",  # the others cannot
+        name=f"{name}_norm",
+    )(x)
+
+
+def prelu(x, name):
+    """A ReLU whose slope below zero is learnt, one for each channel."""
+    return layers.PReLU(shared_axes=(1, 2), name=f"{name}_prelu")(x)
+
+
+def residual_block(x, filters, name):
+    residual = normalisation(convolution(x, filters, 3, f"{name}_1"), f"{name}_1")
+    residual = prelu(residual, name)
+    residual = convolution(residual, filters, 3, f"{name}_2")
+    return x + normalisation(residual, f"{name}_2")
+
+
+def build_srresnet(scale=4, filters=64, blocks=16, image_skip=False):
+    """Builds SRResNet, which is also SRGAN's generator (Ledig et al. 2017, section 2.1).
+
+    Args:
+        scale: 2, 3, 4 or 8.
+        filters: channels of the body.
+        blocks: residual blocks.
+        image_skip: adds to the input, each pixel repeated, and starts there.
+
+    Returns:
+        `keras.Model` from RGB [batch, h, w, 3], 0 to 255, uint8 or float, to float32 RGB
+        [batch, h*scale, w*scale, 3]; with the skip it may be a little less or more.
+
+    Raises:
+        ValueError: for any other scale.
+    """
+    factors = {2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}
+    if scale not in factors:
+        raise ValueError(f"SCALE = {scale}: SRResNet enlarges by 2, 3, 4 or 8.")
+    inputs = keras.Input((None, None, 3), name="lr")
+    x = layers.Rescaling(1 / 255, dtype="float32", name="scale_in")(inputs)
+    x = head = prelu(convolution(x, filters, 9, "head"), "head")
+    for number in range(blocks):
+        x = residual_block(x, filters, f"block{number + 1}")
+    x = head + normalisation(convolution(x, filters, 3, "body_end"), "body_end")
+    for number, factor in enumerate(factors[scale]):
+        name = f"upsample{number + 1}_x{factor}"
+        x = convolution(x, filters * factor**2, 3, name)
+        x = prelu(keras.ops.depth_to_space(x, factor), name)
+    start = "zeros" if image_skip else "glorot_uniform"
+    settings = dict(activation="tanh", dtype="float32", kernel_initializer=start)
+    x = convolution(x, 3, 9, "tail", **settings)
+    if image_skip:
+        x = layers.Rescaling(127.5, dtype="float32", name="scale_out")(x)
+        repeated = layers.UpSampling2D(scale, dtype="float32", name="image_skip")(
+            inputs
+        )
+        outputs = layers.Add(dtype="float32", name="sr")([x, repeated])
+    else:
+        outputs = layers.Rescaling(127.5, offset=127.5, dtype="float32", name="sr")(x)
+    return keras.Model(inputs, outputs, name=f"srresnet_x{scale}")
+
+
+"""
+## The discriminator
+
+Eight convolutions, every other one with a stride of two while the channels double, then
+two dense layers. It gives a logit, of which sigmoid makes how likely it takes a picture
+for an original.
+"""
+
+
+def build_discriminator(patch_size, filters=64, units=1024):
+    """Builds SRGAN's discriminator (Ledig et al. 2017, section 2.1 and figure 4).
+
+    Args:
+        patch_size: side of the square patches in HR pixels.
+        filters: channels after the first convolution; eight times as many at the end.
+        units: width of the dense layer.
+
+    Returns:
+        `keras.Model` from RGB [batch, patch_size, patch_size, 3], 0 to 255, to float32
+        logits [batch, 1].
+    """
+    inputs = keras.Input((patch_size, patch_size, 3), name="picture")
+    x = layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name="scale_in")(inputs)
+    for number, factor in enumerate((1, 1, 2, 2, 4, 4, 8, 8)):
+        name = f"block{number + 1}"
+        x = convolution(x, filters * factor, 3, name, strides=1 + number % 2)
+        x = normalisation(x, name) if number else x
+        x = layers.LeakyReLU(0.2, name=f"{name}_relu")(x)
+    x = layers.Dense(units, name="dense")(layers.Flatten(name="flatten")(x))
+    x = layers.LeakyReLU(0.2, name="dense_relu")(x)
+    outputs = layers.Dense(1, dtype="float32", name="logit")(x)
+    return keras.Model(inputs, outputs, name="discriminator")
+
+
+"""
+## Content losses
+
+The paper's units: the squared error of pixels from -1 to 1, or that of VGG19's features
+divided by 12.75, which makes both about as large (section 3.2). VGG22 are the features
+after the ReLU of the second convolution before the second pooling, VGG54 those of the
+fourth before the fifth. VGG19 gets its input as it was trained: BGR, less the mean colour
+of ImageNet.
+"""
+
+
+def mean_squared_error(a, b):
+    """Mean over each image: [batch, ...], [batch, ...] to float32 [batch]."""
+    difference = keras.ops.cast(a, "float32") - keras.ops.cast(b, "float32")
+    return keras.ops.mean(keras.ops.square(difference), axis=(1, 2, 3))
+
+
+def make_content_loss(name="mse", vgg_weights="imagenet"):
+    """Makes one of the paper's content losses (Ledig et al. 2017, section 2.2.1).
+
+    Args:
+        name: "mse", "vgg22" or "vgg54".
+        vgg_weights: as for `training.load_vgg19`.
+
+    Returns:
+        A function of (HR, SR), RGB [batch, H, W, 3], 0 to 255, giving float32 [batch].
+
+    Raises:
+        ValueError: for another name, or if VGG19's weights cannot be had.
+    """
+    layer_names = {"mse": None, "vgg22": "block2_conv2", "vgg54": "block5_conv4"}
+    if name not in layer_names:
+        raise ValueError(f"CONTENT_LOSS = {name!r} is not one of {list(layer_names)}.")
+    if name == "mse":
+        return lambda hr, sr: mean_squared_error(
+            *(keras.ops.cast(image, "float32") / 127.5 for image in (hr, sr))
+        )
+    vgg = training.load_vgg19(layer_names[name], vgg_weights)
+
+    def features(image):
+        image = keras.ops.cast(image, "float32")
+        image = keras.applications.vgg19.preprocess_input(image)
+        return keras.ops.cast(vgg(image), "float32") / 12.75
+
+    return lambda hr, sr: mean_squared_error(features(hr), features(sr))
+
+
+"""
+## The game
+
+In every step both networks learn from the same pictures. The generator's loss is the
+content loss and 0.001 of the adversarial loss, -log D(SR), which asks that the
+discriminator D take its picture for an original; the discriminator's loss,
+-log D(HR) - log(1 - D(SR)), asks that it be right (equations 2 to 6).
+
+`score_hr` and `score_sr` are the means of D(HR) and D(SR). At 1 and 0 the discriminator
+always wins and the generator learns nothing from it; at 0.5 it guesses.
+"""
+
+
+class SRGAN(keras.Model):
+    """Trains a generator against a discriminator. For TensorFlow alone.
+
+    Args:
+        generator: `keras.Model` from LR to SR, pixels 0 to 255.
+        discriminator: `keras.Model` from pictures of one size to logits.
+    """
+
+    def __init__(self, generator, discriminator):
+        if keras.backend.backend() != "tensorflow":
+            raise ValueError(
+                "SRGAN's step is TensorFlow's: set KERAS_BACKEND=tensorflow."
+            )
+        super().__init__(name="srgan")
+        self.generator = generator
+        self.discriminator = discriminator
+        self.built = True
+
+    def compile(
+        self,
+        generator_optimizer,
+        discriminator_optimizer,
+        content_loss,
+        adversarial_weight=1e-3,
+        shave=4,
+    ):
+        """Sets what is trained, and how.
+
+        Args:
+            generator_optimizer, discriminator_optimizer: `keras.optimizers.Optimizer`,
+                given a loss scale where the dtype policy is mixed_float16.
+            content_loss: function of (HR, SR) giving [batch].
+            adversarial_weight: factor on the adversarial loss; 0 leaves out the
+                discriminator, which then is not trained.
+            shave: pixels left out on each side for PSNR.
+        """
+        super().compile(optimizer=generator_optimizer)
+        if self.dtype_policy.name == "mixed_float16":
+            discriminator_optimizer = keras.optimizers.LossScaleOptimizer(
+                discriminator_optimizer
+            )
+        self.discriminator_optimizer = discriminator_optimizer
+        self.content_loss = content_loss
+        self.adversarial_weight = adversarial_weight
+        names = ["content"]
+        if adversarial_weight:
+            names += ["adversarial", "discriminator", "score_hr", "score_sr"]
+        self.means = {name: keras.metrics.Mean(name) for name in names}
+        self.psnr = metrics.PSNR(shave=shave, luma=True)
+
+    @property
+    def optimizers(self):
+        """Each optimiser with the variables it changes."""
+        pairs = [(self.optimizer, self.generator.trainable_variables)]
+        if self.adversarial_weight:
+            variables = self.discriminator.trainable_variables
+            pairs.append((self.discriminator_optimizer, variables))
+        return pairs
+
+    @property
+    def metrics(self):
+        return [*self.means.values(), self.psnr]
+
+    def call(self, lr, training=False):
+        return self.generator(lr, training=training)
+
+    def _play(self, batch, training):
+        """The loss of each optimiser; brings the metrics up to date."""
+        lr, hr, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        sr = self.generator(lr, training=training)
+        content = tf.reduce_mean(self.content_loss(hr, sr))
+        self.psnr.update_state(hr, sr)
+        self.means["content"].update_state(content)
+        if not self.adversarial_weight:
+            return [content]
+        real = self.discriminator(hr, training=training)
+        fake = self.discriminator(sr, training=training)
+        adversarial = tf.reduce_mean(tf.nn.softplus(-fake))
+        discriminator = tf.reduce_mean(tf.nn.softplus(-real) + tf.nn.softplus(fake))
+        self.means["adversarial"].update_state(adversarial)
+        self.means["discriminator"].update_state(discriminator)
+        self.means["score_hr"].update_state(tf.sigmoid(real))
+        self.means["score_sr"].update_state(tf.sigmoid(fake))
+        return [content + self.adversarial_weight * adversarial, discriminator]
+
+    def train_step(self, batch):
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        with tf.GradientTape(persistent=True) as tape:
+            losses = [
+                optimizer.scale_loss(loss / replicas)
+                for loss, (optimizer, _) in zip(
+                    self._play(batch, training=True), self.optimizers
+                )
+            ]
+        gradients = [
+            tape.gradient(loss, variables)
+            for loss, (_, variables) in zip(losses, self.optimizers)
+        ]
+        for gradient, (optimizer, variables) in zip(gradients, self.optimizers):
+            optimizer.apply(gradient, variables)
+        return self.get_metrics_result()
+
+    def test_step(self, batch):
+        self._play(batch, training=False)
+        return self.get_metrics_result()
+
+
+"""
+## Training
+
+The paper's recipe, shorter: for some thousand steps a higher learning rate in stage one,
+which rises first and then falls along a cosine, reaches more. In stage two the learning
+rate falls to a tenth for the second half, as in the paper.
+
+PSNR is measured as in the papers, on Y without a border of `SCALE` pixels. In stage one
+the network with the best PSNR on the validation pictures is kept. In stage two PSNR says
+little, and what the last epoch made is kept, the discriminator beside it.
+
+The table at the end has whole pictures, which have no influence on the training. SRGAN's
+gain is in its last columns but two: `detail` is the power of the spectrum beyond the
+Nyquist frequency of LR, as a part of the original's (see `metrics.detail`).
+"""
+
+
+def train(run, network, batches, crops, photograph, steps):
+    """Trains one stage to its end, or until Ctrl-C.
+
+    Args:
+        run: `training.Run` of the stage.
+        network: `keras.Model` from LR to SR, for the previews.
+        batches, crops: datasets to train on and to validate on.
+        photograph: pair (LR, HR) for the previews.
+        steps: batches in an epoch.
+    """
+    pictures.draw_samples(batches, run.folder / "samples.png")
+    preview = pictures.Preview(network, photograph, run.folder / "preview")
+    with run.interruptible():
+        run.model.fit(
+            batches,
+            initial_epoch=run.epoch,
+            epochs=run.epochs,
+            steps_per_epoch=steps,
+            shuffle=False,  # the batches are random already
+            validation_data=crops,
+            callbacks=[preview, *run.callbacks],
+        )
+
+
+def main():
+    settings = {name: value for name, value in globals().items() if name.isupper()}
+    print(
+        f"SRResNet x{SCALE} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} steps, "
+        f"then {GAN_EPOCHS} epochs with CONTENT_LOSS = {CONTENT_LOSS!r} and "
+        f"ADVERSARIAL = {ADVERSARIAL}."
+    )
+    if DATASET == "leaves":
+        print(
+            "Leaves are drawn pictures, so that this runs anywhere. For the paper set "
+            'DATASET = "div2k", BATCH_SIZE = 16, EPOCHS = 1000, GAN_EPOCHS = 200, '
+            'STEPS_PER_EPOCH = 1000 and CONTENT_LOSS = "vgg54".'
+        )
+    hardware.set_seed(SEED)
+    hardware.set_precision(PRECISION)
+    steps = EPOCHS * STEPS_PER_EPOCH
+    warmup = min(WARMUP_STEPS, steps // 10)
+    learning_rate = keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, steps - warmup), warmup_target=LEARNING_RATE, warmup_steps=warmup
+    )
+    gan_rate = keras.optimizers.schedules.PiecewiseConstantDecay(
+        [GAN_EPOCHS * STEPS_PER_EPOCH // 2], [GAN_LEARNING_RATE, GAN_LEARNING_RATE / 10]
+    )
+    with hardware.devices():
+        generator = build_srresnet(SCALE, FILTERS, BLOCKS, IMAGE_SKIP)
+        discriminator = build_discriminator(PATCH_SIZE * SCALE)
+        if INITIAL_WEIGHTS:
+            training.load_initial_weights(generator, INITIAL_WEIGHTS)
+        if INITIAL_DISCRIMINATOR:
+            training.load_initial_weights(discriminator, INITIAL_DISCRIMINATOR)
+        generator.compile(
+            optimizer=keras.optimizers.Adam(learning_rate),
+            loss=make_content_loss("mse"),
+            metrics=[metrics.PSNR(shave=SCALE, luma=True)],
+        )
+        gan = SRGAN(generator, discriminator)
+        gan.compile(
+            generator_optimizer=keras.optimizers.Adam(gan_rate),
+            discriminator_optimizer=keras.optimizers.Adam(gan_rate),
+            content_loss=make_content_loss(CONTENT_LOSS, VGG_WEIGHTS),
+            adversarial_weight=ADVERSARIAL_WEIGHT if ADVERSARIAL else 0,
+            shave=SCALE,
+        )
+    pairs = data.load(DATASET, "train", SCALE, DEGRADATION, PATCH_SIZE)
+    validation = data.load(DATASET, "validation", SCALE, DEGRADATION, PATCH_SIZE)
+    test = data.load(DATASET, data.scored_split(DATASET), SCALE, DEGRADATION)
+    print(
+        f"Pictures: train {len(pairs)}, validate {len(validation)}, score {len(test)}"
+    )
+    photograph = next(iter(test))
+
+    of_stage_two = ("GAN_", "CONTENT_", "ADVERSARIAL", "VGG_", "INITIAL_DISC")
+    of_stage_one = {k: v for k, v in settings.items() if not k.startswith(of_stage_two)}
+    run = training.open_run(generator, RESULTS, "srresnet", of_stage_one)
+    batches = data.training_batches(
+        pairs, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
+    )
+    crops = data.validation_batches(validation, SCALE, 4 * PATCH_SIZE)
+    train(run, generator, batches, crops, photograph, STEPS_PER_EPOCH)
+    srresnet = run.folder / "model.keras"
+    if run.epoch < run.epochs or (CONTENT_LOSS == "mse" and not ADVERSARIAL):
+        training.report(run, "SRResNet", test)
+        return
+    if not EPOCHS:
+        training.save_model(generator, srresnet)
+    generator.set_weights(keras.saving.load_model(srresnet).get_weights())
+
+    of_stage_two = {**settings, "EPOCHS": GAN_EPOCHS, "SRRESNET_EPOCHS": EPOCHS}
+    del of_stage_two["GAN_EPOCHS"]
+    networks = {"model": generator, "discriminator": discriminator}
+    name = "SRGAN" if ADVERSARIAL else f"SRResNet-{CONTENT_LOSS.upper()}"
+    run = training.open_run(gan, RESULTS, name.lower(), of_stage_two, networks)
+    batches = data.training_batches(
+        pairs, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED + 1, first_step=run.step
+    )
+    crops = data.validation_batches(validation, SCALE, PATCH_SIZE)
+    train(run, generator, batches, crops, photograph, STEPS_PER_EPOCH)
+    print("PSNR falls in stage two by design; what is gained shows in `detail Y`.")
+    training.report(run, name, test, {"SRResNet": srresnet}, self_ensemble=False)
+
+
+if __name__ == "__main__":
+    main()

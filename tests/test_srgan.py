@@ -1,0 +1,357 @@
+import functools
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import srgan
+import training
+from test_espcn import noise, vgg_features
+from test_training import PROJECT, assert_same_state, read_csv
+
+TINY = {
+    "SCALE": 2,
+    "FILTERS": 4,
+    "BLOCKS": 1,
+    "PATCH_SIZE": 8,
+    "BATCH_SIZE": 2,
+    "EPOCHS": 2,
+    "GAN_EPOCHS": 2,
+    "STEPS_PER_EPOCH": 2,
+    "LEARNING_RATE": 1e-3,
+}
+
+
+@pytest.fixture
+def small_discriminator(monkeypatch):
+    small = functools.partial(srgan.build_discriminator, filters=4, units=16)
+    monkeypatch.setattr(srgan, "build_discriminator", small)
+
+
+def make_gan(content="mse", adversarial_weight=1e-3, vgg_weights=None, optimizer=None):
+    keras.utils.set_random_seed(0)
+    generator = srgan.build_srresnet(2, filters=4, blocks=1)
+    gan = srgan.SRGAN(generator, srgan.build_discriminator(16))
+    make = optimizer or (lambda: keras.optimizers.Adam(1e-3))
+    loss = srgan.make_content_loss(content, vgg_weights)
+    gan.compile(make(), make(), loss, adversarial_weight)
+    return gan
+
+
+def batch(count=2):
+    return noise(count, 8, 8, 3), noise(count, 16, 16, 3, seed=1)
+
+
+def weights_of(model):
+    return [np.array(w) for w in model.trainable_weights]
+
+
+def moved(before, model):
+    return [not np.array_equal(a, b) for a, b in zip(before, weights_of(model))]
+
+
+# --- The networks ---
+
+
+def test_srresnet_has_the_parameters_of_the_paper():
+    model = srgan.build_srresnet()
+    trainable = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    assert trainable == 1_550_659  # about 1.55 million
+    assert model.count_params() - trainable == 33 * 2 * 64  # means and variances
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+def test_srresnet_gives_pixels_from_0_to_255(scale):
+    model = srgan.build_srresnet(scale, filters=4, blocks=1)
+    tail = model.get_layer("tail_conv")
+    kernel, bias = tail.get_weights()
+    tail.set_weights([1e3 * kernel, bias])
+    result = np.asarray(model(noise(1, 5, 7, 3)))
+    assert result.shape == (1, 5 * scale, 7 * scale, 3) and result.dtype == "float32"
+    assert 0 <= result.min() < 1 and 254 < result.max() <= 255
+    tail.set_weights([0 * kernel, bias])
+    np.testing.assert_allclose(model(noise(1, 5, 7, 3)), 127.5)
+
+
+def test_training_starts_at_the_repeated_input():
+    model = srgan.build_srresnet(3, filters=4, blocks=1, image_skip=True)
+    image = noise(1, 5, 7, 3)
+    expected = image.repeat(3, axis=1).repeat(3, axis=2)
+    np.testing.assert_allclose(model(image), expected, atol=1e-3)
+
+
+def test_unknown_scale_is_named():
+    with pytest.raises(ValueError, match="SCALE = 5: SRResNet enlarges by 2, 3, 4"):
+        srgan.build_srresnet(5)
+
+
+def test_discriminator_has_the_form_of_the_paper():
+    model = srgan.build_discriminator(96)
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert [c.filters for c in layers] == [64, 64, 128, 128, 256, 256, 512, 512]
+    assert [c.strides[0] for c in layers] == [1, 2] * 4
+    norms = [isinstance(x, keras.layers.BatchNormalization) for x in model.layers]
+    assert sum(norms) == 7
+    slopes = [x for x in model.layers if isinstance(x, keras.layers.LeakyReLU)]
+    assert len(slopes) == 9 and {x.negative_slope for x in slopes} == {0.2}
+    dense = [x.units for x in model.layers if isinstance(x, keras.layers.Dense)]
+    assert dense == [1024, 1]
+    assert model.get_layer("dense").kernel.shape == (6 * 6 * 512, 1024)
+    assert model.layers[-1].activation is keras.activations.linear
+
+
+# --- The losses ---
+
+
+@pytest.mark.parametrize(
+    "name, last", [("vgg22", "block2_conv2"), ("vgg54", "block5_conv4")]
+)
+def test_vgg_losses_against_a_plain_calculation(name, last, vgg_weights):
+    """With made-up weights in place of ImageNet's, which the tests do not fetch."""
+    hr, sr = noise(2, 33, 35, 3), noise(2, 33, 35, 3, seed=1).astype(np.float32)
+    vgg = training.load_vgg19(last, str(vgg_weights))
+    loss = srgan.make_content_loss(name, str(vgg_weights))(hr, sr)
+    for number in range(2):
+        mean = np.array([103.939, 116.779, 123.68])  # of ImageNet, blue first
+        features = [
+            vgg_features(vgg, image[number][..., ::-1] - mean) / 12.75
+            for image in (hr, sr)
+        ]
+        assert features[0].shape[-1] == {"vgg22": 128, "vgg54": 512}[name]
+        expected = np.square(features[0] - features[1]).mean()
+        np.testing.assert_allclose(loss[number], expected, rtol=1e-3)
+        plain = np.square((features[0] - features[1]) * 12.75).mean()
+        np.testing.assert_allclose(expected, 0.006 * plain, rtol=0.03)  # the paper's
+
+
+def test_squared_error_is_that_of_pixels_from_minus_1_to_1():
+    hr, sr = noise(2, 8, 8, 3), noise(2, 8, 8, 3, seed=1)
+    difference = (hr / 127.5 - 1) - (sr / 127.5 - 1)
+    loss = srgan.make_content_loss("mse")(hr, sr)
+    np.testing.assert_allclose(
+        loss, np.square(difference).mean(axis=(1, 2, 3)), rtol=1e-5
+    )
+
+
+def test_unknown_content_loss_is_named():
+    with pytest.raises(ValueError, match="CONTENT_LOSS = 'mae' is not one of"):
+        srgan.make_content_loss("mae")
+
+
+def test_losses_are_those_of_the_paper(small_discriminator):
+    gan = make_gan()
+    lr, hr = batch()
+    logs = gan.evaluate(lr, hr, batch_size=2, verbose=0, return_dict=True)
+    sr = np.asarray(gan.generator(lr))
+    scores = [1 / (1 + np.exp(-np.asarray(gan.discriminator(x)))) for x in (hr, sr)]
+    expected = {
+        "content": np.square((hr - sr) / 127.5).mean(),
+        "adversarial": -np.log(scores[1]).mean(),
+        "discriminator": -np.log(scores[0]).mean() - np.log(1 - scores[1]).mean(),
+        "score_hr": scores[0].mean(),
+        "score_sr": scores[1].mean(),
+    }
+    assert logs.keys() == {*expected, "psnr"}
+    for name, value in expected.items():
+        np.testing.assert_allclose(logs[name], value, rtol=1e-4)
+
+
+def test_step_follows_the_gradients_of_both_losses(small_discriminator):
+    gan = make_gan(adversarial_weight=0.5, optimizer=lambda: keras.optimizers.SGD(0.1))
+    generator, discriminator = gan.generator, gan.discriminator
+    lr, hr = batch()
+    with tf.GradientTape() as tape:
+        sr = generator(lr, training=True)
+        content = tf.reduce_mean(((tf.cast(hr, tf.float32) - sr) / 127.5) ** 2)
+        fake = tf.sigmoid(discriminator(sr, training=True))
+        loss = content - 0.5 * tf.reduce_mean(tf.math.log(fake))
+    gradient_g = tape.gradient(loss, generator.trainable_weights)
+    with tf.GradientTape() as tape:
+        real = tf.sigmoid(discriminator(hr, training=True))
+        fake = tf.sigmoid(discriminator(tf.stop_gradient(sr), training=True))
+        loss = -tf.reduce_mean(tf.math.log(real)) - tf.reduce_mean(
+            tf.math.log(1 - fake)
+        )
+    gradient_d = tape.gradient(loss, discriminator.trainable_weights)
+    networks = (generator, gradient_g), (discriminator, gradient_d)
+    expected = [
+        [w - 0.1 * g for w, g in zip(weights_of(model), gradient)]
+        for model, gradient in networks
+    ]
+    gan.train_on_batch(lr, hr)
+    for (model, _), weights in zip(networks, expected):
+        for weight, value in zip(weights_of(model), weights):
+            np.testing.assert_allclose(weight, value, atol=2e-5)
+
+
+# --- Training ---
+
+
+@pytest.mark.parametrize("adversarial_weight", [0, 1e-3])
+@pytest.mark.parametrize("content", ["mse", "vgg22", "vgg54"])
+def test_six_configurations_train(
+    content, adversarial_weight, vgg_weights, small_discriminator
+):
+    gan = make_gan(content, adversarial_weight, str(vgg_weights))
+    generator, discriminator = map(weights_of, (gan.generator, gan.discriminator))
+    pairs = tf.data.Dataset.from_tensors(batch()).repeat()
+    history = gan.fit(pairs, epochs=1, steps_per_epoch=3, verbose=0, shuffle=False)
+    names = ["content", "psnr"]
+    if adversarial_weight:
+        names += ["adversarial", "discriminator", "score_hr", "score_sr"]
+    assert set(history.history) == set(names)
+    assert np.isfinite([*history.history.values()]).all()
+    assert all(moved(generator, gan.generator))
+    changes = moved(discriminator, gan.discriminator)
+    assert all(changes) if adversarial_weight else not any(changes)
+
+
+def test_float16_scales_both_losses(small_discriminator):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        gan = make_gan()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    for optimizer, _ in gan.optimizers:
+        assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    before = [weights_of(gan.generator), weights_of(gan.discriminator)]
+    for _ in range(9):  # the first ones find the scale
+        logs = gan.train_on_batch(*batch(), return_dict=True)
+    assert np.isfinite([*logs.values()]).all()
+    assert all(moved(before[0], gan.generator))
+    assert all(moved(before[1], gan.discriminator))
+
+
+# --- Whole runs ---
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    "stage", [pytest.param("srresnet", marks=pytest.mark.slow), "srgan"]
+)
+def test_run_killed_in_either_stage_goes_on(
+    stage, run_script, tmp_path, monkeypatch, small_discriminator
+):
+    folder, _ = run_script(srgan, **TINY)
+    results = folder.parent
+    straight = results.rename(tmp_path / "straight")
+    save = training.write_csv
+
+    def save_until_killed(path, rows):
+        save(path, rows)
+        if path.parent.name.startswith(f"{stage}_") and len(rows) == 2:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "write_csv", save_until_killed)
+        with pytest.raises(Killed):
+            run_script(srgan, **TINY)
+    folder, out = run_script(srgan, **TINY)
+    assert "Going on in" in out and "after epoch 1" in out
+    for name in ("srresnet_x2_pictures", "srgan_x2_pictures"):
+        assert_same_state(straight / name, results / name)
+    again = keras.saving.load_model(folder / "discriminator.keras")
+    other = keras.saving.load_model(straight / folder.name / "discriminator.keras")
+    assert not any(moved(weights_of(again), other))
+
+
+def test_two_stages_in_a_row(run_script, tmp_path, small_discriminator):
+    folder, out = run_script(srgan, **TINY)
+    first, second = (folder.parent / f"{n}_x2_pictures" for n in ("srresnet", "srgan"))
+    assert "PSNR falls in stage two by design" in out
+    for name in (
+        "model.keras",
+        "discriminator.keras",
+        "comparison_2.png",
+        "curves.png",
+    ):
+        assert (second / name).exists()
+    rows = [row["name"] for row in read_csv(second / "scores.csv")]
+    assert rows == ["bicubic", "SRResNet", "SRGAN"]
+    history = read_csv(second / "history.csv")
+    assert {"content", "adversarial", "discriminator", "psnr"} <= history[0].keys()
+    model = keras.saving.load_model(second / "model.keras")
+    norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
+    assert norms and not any(norm.synchronized for norm in norms)
+
+    # Another loss for stage two leaves stage one as it is.
+    before = (first / "model.keras").stat().st_mtime_ns
+    _, out = run_script(srgan, **{**TINY, "ADVERSARIAL_WEIGHT": 0.01})
+    assert (first / "model.keras").stat().st_mtime_ns == before
+    assert "ADVERSARIAL_WEIGHT changed from 0.001 to 0.01: kept" in out
+
+    # Both networks can be trained further.
+    constants = {
+        "EPOCHS": 0,
+        "INITIAL_WEIGHTS": str(second / "model.keras"),
+        "INITIAL_DISCRIMINATOR": str(second / "discriminator.keras"),
+    }
+    _, out = run_script(
+        srgan, **{**TINY, **constants}, RESULTS=str(tmp_path / "further")
+    )
+    assert out.count("Starting from") == 2
+
+
+def test_vgg19_out_of_reach_is_reported_before_stage_one(run_script, tmp_path):
+    constants = {**TINY, "CONTENT_LOSS": "vgg54", "VGG_WEIGHTS": "nowhere.h5"}
+    with pytest.raises(ValueError, match="VGG_WEIGHTS = 'nowhere.h5'"):
+        run_script(srgan, **constants)
+    assert not (tmp_path / "results").exists()
+
+
+def test_without_the_game(run_script, vgg_weights):
+    constants = {**TINY, "ADVERSARIAL": False}
+    folder, out = run_script(srgan, **constants)
+    assert not folder.exists() and "SRResNet+" in out
+    constants |= {"CONTENT_LOSS": "vgg22", "VGG_WEIGHTS": str(vgg_weights)}
+    folder, out = run_script(srgan, **constants)
+    assert (folder.parent / "srresnet-vgg22_x2_pictures/model.keras").exists()
+
+
+ON_DEVICES = """
+import contextlib, functools, sys
+import keras, numpy as np, tensorflow as tf
+import srgan
+cpu = tf.config.list_physical_devices("CPU")[0]
+count = int(sys.argv[1])
+tf.config.set_logical_device_configuration(
+    cpu, [tf.config.LogicalDeviceConfiguration()] * count
+)
+devices = [f"CPU:{number}" for number in range(count)]
+scope = contextlib.nullcontext()
+if count > 1:
+    scope = tf.distribute.MirroredStrategy(devices).scope()
+keras.utils.set_random_seed(0)
+with scope:
+    generator = srgan.build_srresnet(2, filters=4, blocks=1)
+    gan = srgan.SRGAN(generator, srgan.build_discriminator(16, filters=4, units=16))
+    optimizers = keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1)
+    gan.compile(*optimizers, srgan.make_content_loss("mse"), 0.5)
+rng = np.random.default_rng(0)
+pairs = [rng.integers(0, 256, (12, side, side, 3), dtype=np.uint8) for side in (8, 16)]
+batches = tf.data.Dataset.from_tensor_slices(tuple(pairs)).batch(4)
+logs = gan.fit(batches, verbose=0, shuffle=False).history
+np.savez(sys.argv[2], *gan.get_weights(), *(logs[name] for name in sorted(logs)))
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_train_as_one(tmp_path):
+    """The same batches, half of each on either device: batch normalisation included."""
+    for count in (1, 2):
+        subprocess.run(
+            [sys.executable, "-c", ON_DEVICES, str(count), tmp_path / f"{count}.npz"],
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
+            check=True,
+        )
+    one, two = (np.load(tmp_path / f"{count}.npz") for count in (1, 2))
+    assert one.files == two.files
+    for name in one.files:
+        np.testing.assert_allclose(one[name], two[name], rtol=1e-3, atol=5e-4)
