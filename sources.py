@@ -7,6 +7,7 @@ import functools
 import os
 import pathlib
 import shutil
+import struct
 import tempfile
 import zlib
 
@@ -111,20 +112,32 @@ def read_image(path):
     Raises:
         ValueError: naming the file, if it cannot be read.
     """
-    with _open_image(path) as image:
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I"):  # 16-bit grey
-            grey = np.clip(np.asarray(image) / 257, 0, 255)
-            image = Image.fromarray((grey + 0.5).astype(np.uint8))
-        return np.asarray(image.convert("RGB"))
+    with open_image(path) as image:
+        return to_rgb(ImageOps.exif_transpose(image))
+
+
+def to_rgb(image):
+    """Turns a Pillow image of any mode into 8-bit RGB: uint8 array [H, W, 3]."""
+    if image.mode.startswith("I"):  # 16-bit grey
+        grey = np.clip(np.asarray(image) / 257, 0, 255)
+        image = Image.fromarray((grey + 0.5).astype(np.uint8))
+    return np.asarray(image.convert("RGB"))
+
+
+# What Pillow raises over damaged files.
+UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, RuntimeError, struct.error),
+    Image.DecompressionBombError,
+)
 
 
 @contextlib.contextmanager
-def _open_image(path):
+def open_image(path):
+    """Opens a picture; errors while it is read become a ValueError that names it."""
     try:
         with Image.open(path) as image:
             yield image
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"{path} cannot be read as a picture: {error}") from error
 
 
@@ -160,7 +173,7 @@ def _read_files(hr, lr, degradation):
 
 def _read_header(path):
     """How many bytes a picture takes as RGB, and whether it is animated."""
-    with _open_image(path) as image:
+    with open_image(path) as image:
         return 3 * image.width * image.height, getattr(image, "is_animated", False)
 
 

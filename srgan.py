@@ -371,9 +371,9 @@ PSNR is measured as in the papers, on Y without a border of `SCALE` pixels. In s
 the network with the best PSNR on the validation pictures is kept. In stage two PSNR says
 little, and what the last epoch made is kept, the discriminator beside it.
 
-The table at the end has whole pictures, which have no influence on the training. SRGAN's
-gain is in its last columns but two: `detail` is the power of the spectrum beyond the
-Nyquist frequency of LR, as a part of the original's (see `metrics.detail`).
+The table at the end has whole pictures, which have no influence on the training. What
+SRGAN gains shows in the column `detail Y`: the power of the spectrum beyond the Nyquist
+frequency of LR, as a part of the original's (see `metrics.detail`).
 """
 
 
@@ -452,8 +452,8 @@ def main():
     )
     photograph = next(iter(test))
 
-    of_stage_two = ("GAN_", "CONTENT_", "ADVERSARIAL", "VGG_", "INITIAL_DISC")
-    of_stage_one = {k: v for k, v in settings.items() if not k.startswith(of_stage_two)}
+    later = ("GAN_", "CONTENT_", "ADVERSARIAL", "VGG_", "INITIAL_DISC")
+    of_stage_one = {k: v for k, v in settings.items() if not k.startswith(later)}
     run = training.open_run(generator, RESULTS, "srresnet", of_stage_one)
     batches = data.training_batches(
         pairs, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
@@ -464,7 +464,7 @@ def main():
     if run.epoch < run.epochs or (CONTENT_LOSS == "mse" and not ADVERSARIAL):
         training.report(run, "SRResNet", test)
         return
-    if not EPOCHS:
+    if not run.epoch:  # EPOCHS = 0
         training.save_model(generator, srresnet)
     generator.set_weights(keras.saving.load_model(srresnet).get_weights())
 

@@ -127,7 +127,7 @@ def load_initial_weights(model, path):
         source = keras.saving.load_model(path, compile=False)
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"INITIAL_WEIGHTS = {path!r} cannot be loaded: {error}"
+            f"The initial weights in {path} cannot be loaded: {error}"
         ) from error
     theirs = {layer.name: layer.get_weights() for layer in source.layers}
     ours = [layer for layer in model.layers if layer.trainable_weights]
@@ -139,7 +139,7 @@ def load_initial_weights(model, path):
             taken += 1
     if not taken:
         raise ValueError(
-            f"INITIAL_WEIGHTS = {path!r} shares no layer with {model.name}."
+            f"The initial weights in {path} share no layer with {model.name}."
         )
     print(f"Starting from {path}: {taken} of {len(ours)} layers taken over")
 

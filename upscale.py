@@ -1,50 +1,147 @@
 """Images out: run a trained network on pictures of any size, in tiles.
 
-model = keras.saving.load_model("results/edsr_x4_leaves/model.keras")
-sr = upscale.upscale(model, lr)      # uint8 RGB [H, W, 3] -> uint8 [H*4, W*4, 3]
+As a command, for files and folders:
+
+    python upscale.py photo.jpg holiday/ --model results/edsr_x4_leaves/model.keras
+
+From Python:
+
+    model = upscale.load_network("results/edsr_x4_leaves/model.keras")
+    sr = upscale.upscale(model, lr)      # uint8 RGB [H, W, 3] -> uint8 [H*4, W*4, 3]
 """
+
+import argparse
+import os
+import pathlib
+import sys
+import zipfile
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
 
 import keras
 import numpy as np
+from PIL import ExifTags, Image, ImageOps
 
 import data
+import sources
+
+WEIGHTS = pathlib.Path(__file__).parent / "weights" / "edsr_x4.keras"
+SMALLEST_TILE = 32
 
 
-def upscale(model, image, self_ensemble=False, tile=512):
+# --- In memory ------------------------------------------------------------------------
+
+
+def upscale(model, image, self_ensemble=False, tile=512, progress=None):
     """Enlarges a picture with a trained network.
 
     The picture goes through the network in overlapping tiles of one size, so that only
-    the memory of the result grows with it. The overlap covers the network's receptive
-    field, at most a quarter of a tile: up to there the result is that of the whole.
+    the result grows with it. The overlap covers the network's receptive field, at most a
+    quarter of a tile: up to there the result is that of the whole. A network that looks
+    at the whole picture (RCAN's pooling) sees only the tile.
+
+    Where a tile does not fit into the memory of the device, smaller ones are tried.
 
     Args:
         model: a network with one input and one output whose pixels are 0 to 255, RGB
             or luma. A luma network enlarges Y; Cb and Cr are enlarged by bicubic.
         image: RGB array [H, W, 3], 0 to 255, uint8 or float.
         self_ensemble: averages the network's answers to the eight turns and mirrorings
-            of the picture ("EDSR+", Lim et al. 2017, section 4.3), for eight times the
+            of each tile ("EDSR+", Lim et al. 2017, section 4.3), for eight times the
             work.
-        tile: largest side of a tile in pixels of `image`.
+        tile: largest side of a tile in pixels of `image`. Tiles of T pixels cost
+            (T / (T - 2 overlap))^2 as much as the whole in one piece.
+        progress: function called after every tile with the part that is done, 0 to 1.
 
     Returns:
         uint8 RGB array [H*scale, W*scale, 3].
 
     Raises:
         ValueError: if `image` is not RGB, or the model is not such a network.
+        MemoryError: if not even the smallest tile fits.
     """
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[-1] != 3:
         raise ValueError(f"image must be RGB [H, W, 3], not of shape {image.shape}.")
     scale, channels = scale_and_channels(model)
-    run = _average_of_turns if self_ensemble else _in_tiles
-    if channels == 3:
-        return to_uint8(run(model, image, scale, tile))
-    height, width = image.shape[0] * scale, image.shape[1] * scale
+    height, width = image.shape[:2]
+    result = np.empty((height * scale, width * scale, 3), np.uint8)
+    enlarge = _enlarge_rgb if channels == 3 else _enlarge_luma
+    while True:
+        try:
+            _in_tiles(
+                lambda window: enlarge(model, window, scale, self_ensemble),
+                *(image, result, tile, receptive_radius(model), progress),
+            )
+            return result
+        except Exception as error:  # each backend has its own
+            if "RESOURCE_EXHAUSTED" not in str(error) and "OOM" not in str(error):
+                raise
+            tile = min(tile, max(height, width)) // 2
+            if tile < SMALLEST_TILE:
+                raise MemoryError(
+                    f"{model.name} does not fit into the device's memory, even in tiles "
+                    f"of {2 * tile} pixels. Close other programs, or hide the GPU with "
+                    "CUDA_VISIBLE_DEVICES=-1."
+                ) from error
+            print(f"Out of memory: going on with tiles of {tile} pixels")
+
+
+def _in_tiles(enlarge, image, result, tile, radius, progress):
+    """Fills the result with what `enlarge` makes of overlapping windows."""
+    height, width = image.shape[:2]
+    scale = result.shape[0] // height
+    overlap = min(max(radius, 2), tile // 4)  # bicubic looks at 2 pixels
+    windows = [
+        (*rows, *columns)
+        for rows in _windows(height, tile, overlap)
+        for columns in _windows(width, tile, overlap)
+    ]
+    for number, (y, top, bottom, x, left, right) in enumerate(windows):
+        enlarged = enlarge(image[y : y + tile, x : x + tile])
+        result[top * scale : bottom * scale, left * scale : right * scale] = enlarged[
+            (top - y) * scale : (bottom - y) * scale,
+            (left - x) * scale : (right - x) * scale,
+        ]
+        if progress:
+            progress((number + 1) / len(windows))
+
+
+def _windows(length, tile, overlap):
+    """Covers a side: for each window its start, and from where to where to keep it.
+
+    All windows are of one size, the last ones shifted inward. What lies closer than
+    `overlap` to a cut is left to the neighbour.
+    """
+    if length <= tile:
+        return [(0, 0, length)]
+    starts = [*range(0, length - tile, tile - 2 * overlap), length - tile]
+    cuts = [start + overlap for start in starts[1:]]
+    return list(zip(starts, [0, *cuts], [*cuts, length]))
+
+
+def _enlarge_rgb(model, image, scale, self_ensemble):
+    return to_uint8(_predict(model, image, self_ensemble))
+
+
+def _enlarge_luma(model, image, scale, self_ensemble):
     image = image.astype(np.float64)
-    y = run(model, data.luma(image).astype(np.float32), scale, tile)
+    y = _predict(model, data.luma(image).astype(np.float32), self_ensemble)
     # Cb and Cr are differences to Y: enlarging RGB and replacing its Y enlarges them.
+    height, width = (side * scale for side in image.shape[:2])
     rgb = data.bicubic_resize(image, height, width)
     return to_uint8(rgb + (y - data.luma(rgb)) * (255 / 219))
+
+
+def _predict(model, image, self_ensemble):
+    """The network's answer, or the mean of those to the eight symmetries of a square."""
+    turns = [(turn, mirror) for turn in range(4) for mirror in (1, -1)]
+    total = 0.0
+    for turn, mirror in turns if self_ensemble else turns[:1]:
+        turned = np.ascontiguousarray(np.rot90(image, turn)[:, ::mirror])
+        enlarged = np.asarray(model.predict_on_batch(turned[None]))[0]
+        total = total + np.rot90(enlarged[:, ::mirror], -turn)
+    return total / (8 if self_ensemble else 1)
 
 
 def scale_and_channels(model):
@@ -79,57 +176,273 @@ def to_uint8(image):
     return (np.clip(image, 0, 255) + 0.5).astype(np.uint8)
 
 
-def _average_of_turns(model, image, scale, tile):
-    """The mean over the eight symmetries of the square, before rounding."""
-    total = 0.0
-    for turn in range(4):
-        for mirror in (1, -1):
-            turned = np.rot90(image, turn)[:, ::mirror]
-            enlarged = _in_tiles(model, turned, scale, tile)
-            total = total + np.rot90(enlarged[:, ::mirror], -turn)
-    return total / 8
-
-
-def _in_tiles(model, image, scale, tile):
-    """Runs the network over the picture: float32 [H*scale, W*scale, channels]."""
-    height, width, channels = image.shape
-    overlap = min(receptive_radius(model), tile // 4)
-    result = np.empty((height * scale, width * scale, channels), np.float32)
-    for y, top, bottom in _windows(height, tile, overlap):
-        for x, left, right in _windows(width, tile, overlap):
-            window = np.ascontiguousarray(image[y : y + tile, x : x + tile])
-            enlarged = np.asarray(model.predict_on_batch(window[None]))[0]
-            result[top * scale : bottom * scale, left * scale : right * scale] = (
-                enlarged[
-                    (top - y) * scale : (bottom - y) * scale,
-                    (left - x) * scale : (right - x) * scale,
-                ]
-            )
-    return result
-
-
-def _windows(length, tile, overlap):
-    """Covers a side: for each window its start, and from where to where to keep it.
-
-    All windows are of one size, the last ones shifted inward. What lies closer than
-    `overlap` to a cut is left to the neighbour.
-    """
-    if length <= tile:
-        return [(0, 0, length)]
-    starts = [*range(0, length - tile, tile - 2 * overlap), length - tile]
-    cuts = [start + overlap for start in starts[1:]]
-    return list(zip(starts, [0, *cuts], [*cuts, length]))
-
-
 def receptive_radius(model):
     """How far, in input pixels, an output pixel looks at most: the sum of the radii of
-    all kernels. An upper bound, since some work on enlarged pixels or side by side."""
-    convolutions = [
-        layer
-        for layer in model._flatten_layers()
-        if isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D))
-    ]
+    all kernels. An upper bound, since some work on enlarged pixels or side by side, for
+    networks without strides and pooling."""
+    layers = [x for x in model._flatten_layers() if hasattr(x, "kernel_size")]
     return sum(
-        max((kernel - 1) // 2 * dilation for kernel, dilation in zip(*sizes))
-        for sizes in ((c.kernel_size, c.dilation_rate) for c in convolutions)
+        max(size // 2 * dilation for size, dilation in zip(*sizes))
+        for sizes in ((layer.kernel_size, layer.dilation_rate) for layer in layers)
     )
+
+
+def load_network(path):
+    """Loads a `.keras` file of a super-resolution network in Keras' safe mode.
+
+    Args:
+        path: the file. Nothing in it is executed: no Lambda layers, no code.
+
+    Returns:
+        `keras.Model`, not compiled.
+
+    Raises:
+        ValueError: in one sentence, if there is no such network in it.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: there is no such file.")
+    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
+        raise ValueError(
+            f"{path} is not a model that Keras saved as .keras, or damaged."
+        )
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # as many kinds as there are ways to be broken
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"{path} does not load in Keras' safe mode, which takes neither Lambda "
+            f"layers nor code of others: {reason}"
+        ) from error
+    scale_and_channels(model)
+    return model
+
+
+# --- Files ----------------------------------------------------------------------------
+
+# What is written in the format of the input; all else becomes PNG.
+FORMATS = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "PNG": {},
+    "TIFF": {"compression": "tiff_deflate"},
+    "WEBP": {"quality": 95},
+}
+
+
+def upscale_file(model, source, target, scale=None, self_ensemble=False, progress=None):
+    """Enlarges a picture file and writes it, whole or not at all.
+
+    The picture is turned upright as its EXIF data says; these and its colour profile are
+    kept. Grey stays grey. An alpha channel is enlarged beside the colours, by bicubic.
+
+    Args:
+        model: a network, as for `upscale`.
+        source: `pathlib.Path` of a picture in any format and mode that Pillow reads.
+        target: `pathlib.Path` of the file to write.
+        scale: how much larger to make it, any positive number: by the network, and from
+            there by bicubic. None for the network's own.
+        self_ensemble, progress: as for `upscale`.
+
+    Returns:
+        What was lost on the way, as a sentence, or an empty string.
+
+    Raises:
+        ValueError: if the picture cannot be read.
+        OSError: if the result cannot be written.
+        MemoryError: if there is not enough memory.
+    """
+    with sources.open_image(source) as image:
+        notes = _notes(image)
+        upright = ImageOps.exif_transpose(image)
+        exif = _exif(image, upright)
+        rgb = sources.to_rgb(upright)
+        grey = upright.mode[0] in "1LIFP" and (rgb == rgb[..., :1]).all()
+        # Other profiles than those of RGB and grey say nothing about the result.
+        other = image.mode in ("CMYK", "LAB")
+        profile = None if other else image.info.get("icc_profile")
+        alpha = None
+        if upright.has_transparency_data:
+            alpha = upright.convert("RGBA").getchannel("A")
+    result = Image.fromarray(upscale(model, rgb, self_ensemble, progress=progress))
+    if grey:
+        result = result.convert("L")
+    if alpha:
+        result.putalpha(alpha.resize(result.size, Image.Resampling.BICUBIC))
+    if scale:
+        size = [max(1, round(side * scale)) for side in reversed(rgb.shape[:2])]
+        result = result.resize(size, Image.Resampling.BICUBIC)
+    name = Image.registered_extensions()[target.suffix.lower()]
+    with data.whole_file(target) as part:
+        result.save(part, exif=exif, icc_profile=profile, **FORMATS[name])
+    return notes
+
+
+def _notes(image):
+    """What of a picture is lost when it is read as 8-bit RGB, in sentences."""
+    notes = []
+    if image.mode == "F":
+        notes.append("Its floating-point pixels were taken to be from 0 to 255.")
+    elif image.mode[0] == "I" or ";16" in str([tile[3] for tile in image.tile]):
+        notes.append("It has more than 8 bits a channel, of which 8 were used.")
+    if getattr(image, "n_frames", 1) > 1:
+        notes.append("It holds several pictures; this is the first.")
+    if image.mode in ("CMYK", "LAB"):
+        notes.append(
+            f"Its {image.mode} colours became RGB, without the colour profile."
+        )
+    return " ".join(notes)
+
+
+def _exif(image, upright):
+    """EXIF data of a picture that has been turned upright, if it can be written."""
+    exif = upright.getexif()
+    if image.format == "TIFF":  # where most of it is about the file's own storage
+        exif = Image.Exif()
+        for tag in (
+            "ImageDescription",
+            "Make",
+            "Model",
+            "DateTime",
+            "Artist",
+            "Copyright",
+        ):
+            number = ExifTags.Base[tag].value
+            if number in image.getexif():
+                exif[number] = image.getexif()[number]
+    try:
+        exif.tobytes()
+    except Exception:  # damaged; the picture is worth more
+        return Image.Exif()
+    return exif
+
+
+def find_pictures(paths, output):
+    """Lists pictures, and those in folders and the folders in them.
+
+    Args:
+        paths: files and folders.
+        output: folder for the results, which is left out.
+
+    Returns:
+        List of (path, path relative to the folder it was found in).
+    """
+    Image.init()
+    formats = Image.registered_extensions()
+    pictures = []
+    for path in paths:
+        if not path.is_dir():
+            pictures.append((path, pathlib.Path(path.name)))
+            continue
+        own = path.resolve() in output.resolve().parents
+        for file in sorted(path.rglob("*")):
+            relative = file.relative_to(path)
+            known = formats.get(file.suffix.lower()) in Image.OPEN
+            hidden = any(part.startswith(".") for part in relative.parts)
+            result = own and output.resolve() in file.resolve().parents
+            if known and not hidden and not result and file.is_file():
+                pictures.append((file, relative))
+    return pictures
+
+
+def plan(pictures, output, suffix, same_format):
+    """Says for each picture where its result goes: dict from source to target.
+
+    Raises:
+        ValueError: if a result would take the place of an input or of another result.
+    """
+    sources_of = {}
+    for source, relative in pictures:
+        extension = ".png"
+        known = Image.registered_extensions().get(source.suffix.lower())
+        if same_format and known in FORMATS:
+            extension = source.suffix
+        target = output / relative.with_name(f"{relative.stem}{suffix}{extension}")
+        other = sources_of.setdefault(target, source)
+        if other.resolve() != source.resolve():
+            raise ValueError(
+                f"{source} and {other} would both become {target}: enlarge one of them on "
+                "its own, with another --output."
+            )
+    inputs = {source.resolve(): source for source in sources_of.values()}
+    for target in sources_of:
+        if target.resolve() in inputs:
+            raise ValueError(
+                f"{inputs[target.resolve()]} would be overwritten: choose another "
+                "--output or --suffix."
+            )
+    return {source: target for target, source in sources_of.items()}
+
+
+# --- As a command ---------------------------------------------------------------------
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description="Enlarges pictures with a trained network."
+    )
+    add = parser.add_argument
+    add("pictures", nargs="+", type=pathlib.Path, help="files and folders")
+    add("--model", type=pathlib.Path, help="a .keras file that a script here saved")
+    add(
+        "--output",
+        type=pathlib.Path,
+        default="upscaled",
+        help="folder for results (upscaled)",
+    )
+    add("--scale", type=float, help="any final size; by default the network's")
+    add("--self-ensemble", action="store_true", help="better, in eight times the time")
+    add("--suffix", help="added to file names; by default such as _x4")
+    add(
+        "--format",
+        choices=["png", "same"],
+        default="png",
+        help="same: JPEG, PNG, TIFF or WebP as the input",
+    )
+    return parser.parse_args()
+
+
+def main():
+    options = parse_arguments()
+    if not options.model and not WEIGHTS.exists():
+        sys.exit(
+            "upscale.py: no network ships with this version yet. Train one with `python "
+            "edsr.py`, then add --model results/edsr_x4_leaves/model.keras"
+        )
+    if options.scale is not None and not 0 < options.scale < 100:
+        sys.exit("upscale.py: --scale must be more than 0 and less than 100.")
+    try:
+        model = load_network(options.model or WEIGHTS)
+        scale = options.scale or scale_and_channels(model)[0]
+        suffix = f"_x{scale:g}" if options.suffix is None else options.suffix
+        pictures = find_pictures(options.pictures, options.output)
+        targets = plan(pictures, options.output, suffix, options.format == "same")
+        options.output.mkdir(parents=True, exist_ok=True)
+    except ValueError as error:
+        sys.exit(f"upscale.py: {error}")
+    except OSError as error:
+        sys.exit(f"upscale.py: --output {options.output} cannot be written to: {error}")
+    if not targets:
+        sys.exit("upscale.py: there are no pictures in these folders.")
+    failures = []
+    for number, (source, target) in enumerate(targets.items()):
+        print(f"{number + 1} of {len(targets)}: {source} -> {target}")
+        bar = keras.utils.Progbar(100, unit_name="percent")
+        try:
+            notes = upscale_file(
+                *(model, source, target, options.scale, options.self_ensemble),
+                progress=lambda part: bar.update(round(100 * part)),
+            )
+            if notes:
+                print(notes)
+        except Exception as error:  # the others are still to be done
+            named = str(source) in str(error)
+            failures.append(str(error) if named else f"{source}: {error}")
+            print(f"Failed: {failures[-1]}")
+        except KeyboardInterrupt:
+            sys.exit(f"\nInterrupted: {number} of {len(targets)} were done before.")
+    if failures:
+        sys.exit("\n".join([f"{len(failures)} of {len(targets)} failed:", *failures]))
+
+
+if __name__ == "__main__":
+    main()

@@ -42,11 +42,12 @@ def test_bicubic_on_set5(photographs, scale, psnr, ssim):
     assert round(scores["ssim_y"], 4) == ssim
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "scale, psnr, ssim",
     [
-        pytest.param(2, 29.565, 0.8436, marks=pytest.mark.slow),
-        pytest.param(3, 27.211, 0.7392, marks=pytest.mark.slow),
+        (2, 29.565, 0.8436),
+        (3, 27.211, 0.7392),
         (4, 25.963, 0.6682),
     ],
 )

@@ -210,6 +210,7 @@ def test_six_configurations_train(
     assert all(changes) if adversarial_weight else not any(changes)
 
 
+@pytest.mark.slow
 def test_float16_scales_both_losses(small_discriminator):
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -233,9 +234,8 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize(
-    "stage", [pytest.param("srresnet", marks=pytest.mark.slow), "srgan"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["srresnet", "srgan"])
 def test_run_killed_in_either_stage_goes_on(
     stage, run_script, tmp_path, monkeypatch, small_discriminator
 ):
@@ -280,6 +280,12 @@ def test_two_stages_in_a_row(run_script, tmp_path, small_discriminator):
     model = keras.saving.load_model(second / "model.keras")
     norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
     assert norms and not any(norm.synchronized for norm in norms)
+
+
+@pytest.mark.slow
+def test_stages_can_be_trained_further(run_script, tmp_path, small_discriminator):
+    second, _ = run_script(srgan, **TINY)
+    first = second.with_name("srresnet_x2_pictures")
 
     # Another loss for stage two leaves stage one as it is.
     before = (first / "model.keras").stat().st_mtime_ns

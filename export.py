@@ -1,0 +1,155 @@
+"""Takes a trained network elsewhere: SavedModel, LiteRT or ONNX.
+
+    python export.py results/edsr_x4_leaves/model.keras onnx edsr_x4.onnx
+
+The exported network is float32, from pixels [batch, h, w, channels] to pixels, 0 to 255,
+for any height and width unless a size is given. It is run in the format's own runtime
+before the file gets its name, and has to give the same picture as the Keras network.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
+
+import keras
+import numpy as np
+
+import upscale
+
+SUFFIXES = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
+TOLERANCE = 0.05  # grey levels
+
+
+def export(model, format, output, size=None):
+    """Exports a network and compares it with the original.
+
+    Args:
+        model: `keras.Model` from LR to SR, float32.
+        format: "saved_model", "litert" or "onnx".
+        output: `pathlib.Path` to write, which must not exist: a folder for a SavedModel,
+            a .tflite or .onnx file for the others.
+        size: (height, width) in LR pixels to fix; None leaves them open.
+
+    Returns:
+        The largest difference to the Keras network in grey levels.
+
+    Raises:
+        ValueError: if the output exists or has the wrong suffix, if a package is missing
+            (naming it), or if the exported network gives another picture.
+    """
+    if output.exists():
+        raise ValueError(f"{output} exists: remove it, or choose another name.")
+    if output.suffix != SUFFIXES[format] and SUFFIXES[format]:
+        raise ValueError(f"{output} must end with {SUFFIXES[format]}.")
+    shape = (None, *(size or (None, None)), model.input_shape[-1])
+    if format == "litert":
+        shape = (1, *shape[1:])  # phones work on one picture
+    signature = [keras.InputSpec(shape=shape, dtype="float32", name="lr")]
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent) as folder:
+        part = pathlib.Path(folder) / output.name
+        try:
+            run = RUNTIMES[format](model, part, signature)
+        except ImportError as error:
+            raise ValueError(
+                f"{format} needs a package that is not installed ({error.name}): "
+                "pip install -r requirements-export.txt"
+            ) from error
+        difference = max(
+            _difference(model, run, height, width)
+            for height, width in ([size] if size else [(24, 32), (33, 17)])
+        )
+        if difference > TOLERANCE:
+            raise ValueError(
+                f"The {format} network differs by {difference:.2f} grey levels from the "
+                "Keras network and was not kept."
+            )
+        shutil.move(part, output)
+    return difference
+
+
+def _difference(model, run, height, width):
+    rng = np.random.default_rng(0)
+    lr = rng.uniform(0, 255, (1, height, width, model.input_shape[-1]))
+    lr = lr.astype(np.float32)
+    return float(np.abs(np.asarray(run(lr)) - np.asarray(model(lr))).max())
+
+
+# Each exports the network and returns a function that runs what was written.
+
+
+def _saved_model(model, path, signature):
+    import tensorflow as tf
+
+    model.export(path, "tf_saved_model", input_signature=signature, verbose=False)
+    loaded = tf.saved_model.load(str(path))
+    return lambda lr: loaded.serve(lr)
+
+
+def _litert(model, path, signature):
+    from ai_edge_litert.interpreter import Interpreter
+
+    model.export(path, "litert", input_signature=signature, verbose=False)
+    interpreter = Interpreter(str(path))  # has built-in operations alone
+
+    def run(lr):
+        source = interpreter.get_input_details()[0]["index"]
+        interpreter.resize_tensor_input(source, lr.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(source, lr)
+        interpreter.invoke()
+        return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+    return run
+
+
+def _onnx(model, path, signature):
+    import onnx
+    import onnxruntime
+    import tf2onnx
+
+    model(np.zeros((1, 8, 8, model.input_shape[-1]), np.float32))
+    model.export(path, "onnx", input_signature=signature, verbose=False)
+    session = onnxruntime.InferenceSession(path)
+    return lambda lr: session.run(None, {session.get_inputs()[0].name: lr})[0]
+
+
+RUNTIMES = {"saved_model": _saved_model, "litert": _litert, "onnx": _onnx}
+
+
+# --- As a command ---------------------------------------------------------------------
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Exports a trained network.")
+    parser.add_argument("model", type=pathlib.Path, help="a .keras file")
+    parser.add_argument("format", choices=SUFFIXES)
+    parser.add_argument("output", type=pathlib.Path, help="file or folder to write")
+    parser.add_argument(
+        "--size", help="fixed size of LR, such as 360x640 (height x width)"
+    )
+    options = parser.parse_args()
+    try:
+        size = options.size and tuple(int(side) for side in options.size.split("x"))
+        if size and (len(size) != 2 or min(size) < 1):
+            raise ValueError
+    except ValueError:
+        sys.exit(f"export.py: --size {options.size} is not such as 360x640.")
+    try:
+        model = upscale.load_network(options.model)
+        difference = export(model, options.format, options.output, size)
+    except (ValueError, OSError) as error:
+        sys.exit(f"export.py: {error}")
+    print(
+        f"{options.output}: the same picture as Keras' to within {difference:.5f} grey "
+        "levels"
+    )
+
+
+if __name__ == "__main__":
+    main()

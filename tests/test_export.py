@@ -1,0 +1,93 @@
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import espcn
+import export
+import srgan
+import training
+
+NAMES = {"saved_model": "network", "litert": "network.tflite", "onnx": "network.onnx"}
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs the command; gives its exit status and all it printed."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["export.py", *map(str, arguments)])
+        try:
+            export.main()
+        except SystemExit as error:
+            return error.code, capsys.readouterr().out
+        return 0, capsys.readouterr().out
+
+    return run
+
+
+@pytest.mark.parametrize("format", NAMES)
+@pytest.mark.parametrize("network", ["edsr", "espcn", "srresnet"])
+def test_exported_networks_equal_those_of_keras(
+    format, network, tiny_network, tmp_path
+):
+    """At two sizes that neither was exported for."""
+    model = {
+        "edsr": lambda: tiny_network(2),
+        "espcn": lambda: espcn.build_espcn(3, filters=(4,), image_skip=False),
+        "srresnet": lambda: srgan.build_srresnet(2, filters=4, blocks=1),
+    }[network]()
+    output = tmp_path / "exported" / NAMES[format]
+    assert export.export(training.float32_copy(model), format, output) < 0.05
+    assert output.exists() and [p.name for p in output.parent.iterdir()] == [
+        output.name
+    ]
+
+
+@pytest.mark.parametrize("format", NAMES)
+def test_fixed_size(format, tiny_network, tmp_path, run):
+    training.save_model(tiny_network(2), tmp_path / "model.keras")
+    output = tmp_path / NAMES[format]
+    command = (tmp_path / "model.keras", format, output, "--size", "10x14")
+    status, out = run(*command)
+    assert status == 0 and "the same picture as Keras'" in out
+    status, _ = run(*command)
+    assert f"{output} exists" in status
+    status, _ = run(*command[:3], "--size", "10")
+    assert "--size 10 is not such as 360x640" in status
+
+
+def test_another_picture_is_not_kept(tiny_network, tmp_path, monkeypatch):
+    monkeypatch.setitem(
+        export.RUNTIMES,
+        "saved_model",
+        lambda model, path, signature: path.mkdir() or (lambda lr: model(lr) + 1),
+    )
+    with pytest.raises(ValueError, match="differs by 1.00 grey levels"):
+        export.export(tiny_network(2), "saved_model", tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_package_is_named(tiny_network, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ValueError, match="onnxruntime.*requirements-export.txt"):
+        export.export(tiny_network(2), "onnx", tmp_path / "out.onnx")
+
+
+def test_mistakes_are_named(tiny_network, tmp_path, run):
+    with pytest.raises(ValueError, match="must end with .onnx"):
+        export.export(tiny_network(2), "onnx", tmp_path / "out.tflite")
+    status, _ = run(tmp_path / "nowhere.keras", "onnx", tmp_path / "out.onnx")
+    assert status.startswith("export.py: ") and "there is no such file" in status
+
+
+def test_saved_model_is_called_as_the_readme_says(tiny_network, tmp_path):
+    import tensorflow as tf
+
+    model = tiny_network(2)
+    export.export(model, "saved_model", tmp_path / "out")
+    lr = np.random.default_rng(0).uniform(0, 255, (1, 9, 8, 3)).astype(np.float32)
+    signature = tf.saved_model.load(str(tmp_path / "out")).signatures["serving_default"]
+    (result,) = signature(tf.constant(lr)).values()
+    np.testing.assert_allclose(result, model(lr), atol=1e-2)

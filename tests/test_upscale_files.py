@@ -1,0 +1,294 @@
+"""The command: files and folders, every mode, and what goes wrong."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+import data
+import training
+import upscale
+
+PROJECT = pathlib.Path(__file__).parent.parent
+MODES = ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I", "I;16", "F"]
+
+
+@pytest.fixture
+def model_file(tiny_network, tmp_path):
+    path = tmp_path / "model.keras"
+    training.save_model(tiny_network(2), path)
+    return path
+
+
+@pytest.fixture
+def run(model_file, tmp_path, monkeypatch, capsys):
+    """Runs the command in a folder; gives its exit status and all it printed."""
+
+    def run(*arguments, model=model_file):
+        model = ["--model", str(model)] if model else []
+        monkeypatch.setattr(sys, "argv", ["upscale.py", *map(str, arguments), *model])
+        status = 0
+        try:
+            upscale.main()
+        except SystemExit as error:
+            status = error.code
+        return status, capsys.readouterr().out
+
+    monkeypatch.chdir(tmp_path)
+    return run
+
+
+def draw(path, mode="RGB", size=(9, 7), **options):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (size[1], size[0], 4), dtype=np.uint8)
+    image = Image.fromarray(pixels).convert("RGB")
+    if mode == "RGBA":
+        image = Image.fromarray(pixels)
+    elif mode in ("LA", "PA"):
+        image = Image.fromarray(pixels).convert("LA").convert(mode)
+    else:
+        image = image.convert(mode)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **options)
+    return image
+
+
+def test_files_and_folders(run, tmp_path):
+    draw(tmp_path / "one.jpg")
+    draw(tmp_path / "holiday/two.png")
+    draw(tmp_path / "holiday/day 2/três.webp", size=(5, 4))
+    (tmp_path / "holiday/notes.txt").write_text("no picture")
+    status, out = run("one.jpg", "holiday")
+    assert status == 0 and "3 of 3" in out
+    sizes = {
+        str(path.relative_to(tmp_path / "upscaled")): Image.open(path).size
+        for path in (tmp_path / "upscaled").rglob("*.*")
+    }
+    expected = {"one_x2.png": (18, 14), "two_x2.png": (18, 14)}
+    assert sizes == {**expected, "day 2/três_x2.png": (10, 8)}
+
+
+def test_result_is_that_of_the_network(run, model_file, tmp_path):
+    draw(tmp_path / "a.png")
+    model = keras.saving.load_model(model_file)
+    image = data.read_image(tmp_path / "a.png")
+    for arguments, ensemble in [((), False), (("--self-ensemble",), True)]:
+        assert run("a.png", *arguments)[0] == 0
+        result = np.asarray(Image.open(tmp_path / "upscaled/a_x2.png"))
+        np.testing.assert_array_equal(result, upscale.upscale(model, image, ensemble))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode(mode, run, tmp_path):
+    name = "a.tiff"
+    draw(tmp_path / name, mode)
+    status, out = run(name, "--format", "same")
+    assert status == 0, out
+    opened = Image.open(tmp_path / name)
+    result = Image.open(tmp_path / "upscaled/a_x2.tiff")
+    assert result.size == (18, 14)
+    grey = mode[0] in "1LIF" or mode == "PA"  # which is made of grey
+    transparent = mode in ("LA", "RGBA", "PA") and opened.has_transparency_data
+    assert result.mode == ("L" if grey else "RGB") + ("A" if transparent else "")
+    assert ("more than 8 bits" in out) == (mode[0] == "I")
+    assert ("floating-point" in out) == (mode == "F")
+
+
+def test_16_bits_a_channel(run, tmp_path):
+    """As deep as a camera's, which Pillow reads as 8 bits, in black and white as 16."""
+    data = np.full((7, 9), 0x8000, np.uint16)
+    Image.fromarray(data).save(tmp_path / "grey.png")
+    status, out = run("grey.png")
+    assert status == 0 and "more than 8 bits" in out
+    assert Image.open(tmp_path / "upscaled/grey_x2.png").mode == "L"
+
+
+def test_alpha_is_enlarged_beside_the_colours(run, tmp_path):
+    image = draw(tmp_path / "a.png", "RGBA")
+    run("a.png")
+    result = Image.open(tmp_path / "upscaled/a_x2.png")
+    expected = image.getchannel("A").resize((18, 14), Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(result.getchannel("A"), expected)
+
+
+def test_orientation_profile_and_exif_are_kept(run, tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "on the beach"  # turned by 90 degrees
+    draw(tmp_path / "a.jpg", exif=exif, icc_profile=profile)
+    for arguments, name in [((), "a_x2.png"), (("--format", "same"), "a_x2.jpg")]:
+        assert run("a.jpg", *arguments)[0] == 0
+        result = Image.open(tmp_path / "upscaled" / name)
+        assert result.size == (14, 18)
+        assert result.info["icc_profile"] == profile
+        assert result.getexif().get(0x010E) == "on the beach"
+        assert result.getexif().get(0x0112, 1) == 1
+
+
+@pytest.mark.parametrize(
+    "scale, size", [(3.4, (31, 24)), (1.5, (14, 10)), (0.1, (1, 1))]
+)
+def test_any_final_size(scale, size, run, tmp_path):
+    draw(tmp_path / "a.png")
+    assert run("a.png", "--scale", scale)[0] == 0
+    assert Image.open(tmp_path / f"upscaled/a_x{scale:g}.png").size == size
+
+
+def test_bad_pictures_are_named_and_the_others_done(run, tmp_path):
+    draw(tmp_path / "good.png")
+    whole = (tmp_path / "good.png").read_bytes()
+    (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.png").write_text("no picture")
+    status, out = run("half.png", "nowhere.png", "text.png", "good.png")
+    first, *lines = status.splitlines()
+    assert first == "3 of 4 failed:"
+    for name, line in zip(("half.png", "nowhere.png", "text.png"), lines):
+        assert line.startswith(f"{name} cannot be read as a picture: ")
+    assert [p.name for p in (tmp_path / "upscaled").iterdir()] == ["good_x2.png"]
+
+
+def test_no_input_is_overwritten(run, tmp_path):
+    draw(tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    status, _ = run("a.png", "--output", ".", "--suffix", "")
+    assert "a.png would be overwritten" in status
+    assert (tmp_path / "a.png").read_bytes() == before
+    draw(tmp_path / "a.jpg")
+    status, _ = run("a.png", "a.jpg")
+    assert "would both become" in status
+    assert not (tmp_path / "upscaled").exists()
+
+
+def test_results_beside_the_pictures(run, tmp_path):
+    draw(tmp_path / "in/a.png")
+    for arguments in (("in", "--output", "."), ("in", "--output", "in")):
+        assert "1 of 1" in run(*arguments)[1]
+    assert (tmp_path / "a_x2.png").exists() and (tmp_path / "in/a_x2.png").exists()
+
+
+def test_damaged_exif_costs_no_picture(run, tmp_path, monkeypatch):
+    draw(tmp_path / "a.png")
+
+    def broken(self, *arguments):
+        raise TypeError("required argument is not an integer")
+
+    monkeypatch.setattr(Image.Exif, "tobytes", broken)
+    assert run("a.png")[0] == 0
+
+
+def test_exif_of_tiff_is_kept_and_its_structure_is_not(run, tmp_path):
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "a camera", 6
+    draw(tmp_path / "a.tiff", exif=exif)
+    for arguments, name in [((), "a_x2.png"), (("--format", "same"), "a_x2.tiff")]:
+        assert run("a.tiff", *arguments)[0] == 0
+        result = Image.open(tmp_path / "upscaled" / name)
+        assert result.size == (14, 18) and result.getexif()[0x010F] == "a camera"
+
+
+def test_output_that_is_no_folder_is_named_before_the_work(run, tmp_path):
+    draw(tmp_path / "a.png")
+    status, out = run("a.png", "--output", "a.png")
+    assert "--output a.png cannot be written to" in status and "1 of 1" not in out
+
+
+def test_own_results_are_not_enlarged_again(run, tmp_path):
+    draw(tmp_path / "a.png")
+    for _ in range(2):
+        status, out = run(".")
+        assert "1 of 1" in out
+
+
+def test_full_disk_leaves_nothing_half_written(run, tmp_path, monkeypatch):
+    draw(tmp_path / "a.png")
+
+    def save(self, path, **options):
+        pathlib.Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", save)
+    status, _ = run("a.png")
+    assert "a.png: [Errno 28] No space left on device" in status
+    assert not list((tmp_path / "upscaled").iterdir())
+
+
+def test_without_a_model_it_says_how_to_get_one(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(upscale, "WEIGHTS", tmp_path / "none.keras")
+    status, _ = run("a.png", model=None)
+    assert "python edsr.py" in status
+
+
+def test_what_is_no_network_is_refused(run, tmp_path):
+    draw(tmp_path / "a.png")
+    ran = tmp_path / "ran"
+    inputs = keras.Input((None, None, 3))
+    code = f"lambda x: (open({str(ran)!r}, 'w'), x)[1]"
+    doubled = keras.layers.UpSampling2D(2)(keras.layers.Lambda(eval(code))(inputs))
+    keras.Model(inputs, doubled).save(tmp_path / "lambda.keras")
+    ran.unlink(missing_ok=True)
+
+    class Custom(keras.layers.Layer):
+        def call(self, x):
+            return x
+
+    custom = keras.layers.UpSampling2D(2)(Custom()(inputs))
+    keras.Model(inputs, custom).save(tmp_path / "custom.keras")
+    half = keras.layers.AveragePooling2D(2)(inputs)
+    keras.Model(inputs, half, name="half").save(tmp_path / "half.keras")
+    (tmp_path / "text.keras").write_text("no model")
+    whole = (tmp_path / "half.keras").read_bytes()
+    (tmp_path / "broken.keras").write_bytes(whole[: len(whole) // 2])
+    for name, reason in {
+        "nowhere.keras": "there is no such file",
+        "text.keras": "is not a model that Keras saved",
+        "broken.keras": "is not a model that Keras saved",
+        "a.png": "is not a model that Keras saved",
+        "lambda.keras": "neither Lambda layers nor code of others",
+        "custom.keras": "neither Lambda layers nor code of others",
+        "half.keras": "not a whole multiple of its input",
+    }.items():
+        status, _ = run("a.png", model=tmp_path / name)
+        assert status.startswith("upscale.py: ") and reason in status
+        assert len(status.splitlines()) == 1
+    assert not ran.exists() and not (tmp_path / "upscaled").exists()
+
+
+def test_smaller_tiles_when_memory_is_short(tiny_network, monkeypatch, capsys):
+    model = tiny_network(2)
+    image = np.random.default_rng(0).integers(0, 256, (70, 80, 3), dtype=np.uint8)
+    expected = upscale.upscale(model, image)
+    predict = model.predict_on_batch
+
+    def short_of_memory(window, limit=40 * 40):
+        if window.shape[1] * window.shape[2] > limit:
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+        return predict(window)
+
+    monkeypatch.setattr(model, "predict_on_batch", short_of_memory)
+    difference = np.abs(upscale.upscale(model, image).astype(int) - expected)
+    assert difference.max() <= 1
+    assert "going on with tiles of 40 pixels" in capsys.readouterr().out
+    monkeypatch.setattr(model, "predict_on_batch", lambda w: short_of_memory(w, 0))
+    with pytest.raises(MemoryError, match="does not fit into the device's memory"):
+        upscale.upscale(model, image)
+
+
+def test_command_as_a_user_runs_it(model_file, tmp_path):
+    draw(tmp_path / "photo.jpg")
+    command = [sys.executable, PROJECT / "upscale.py", "photo.jpg", "nowhere.jpg"]
+    result = subprocess.run(
+        [*command, "--model", model_file],
+        cwd=tmp_path,
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert "1 of 2 failed:\nnowhere.jpg cannot be read" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert Image.open(tmp_path / "upscaled/photo_x2.png").size == (18, 14)
