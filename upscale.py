@@ -20,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
 
 import keras
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageFilter, ImageOps
 
 import data
 import sources
@@ -255,14 +255,16 @@ def upscale_file(model, source, target, scale=None, self_ensemble=False, progres
         notes = _notes(image)
         upright = ImageOps.exif_transpose(image)
         exif = _exif(image, upright)
+        alpha = None
+        if upright.has_transparency_data:
+            rgba = upright.convert("RGBA")
+            alpha = rgba.getchannel("A")
+            upright = _fill_transparent(rgba)
         rgb = sources.to_rgb(upright)
-        grey = upright.mode[0] in "1LIFP" and (rgb == rgb[..., :1]).all()
+        grey = image.mode[0] in "1LIFP" and (rgb == rgb[..., :1]).all()
         # Other profiles than those of RGB and grey say nothing about the result.
         other = image.mode in ("CMYK", "LAB")
         profile = None if other else image.info.get("icc_profile")
-        alpha = None
-        if upright.has_transparency_data:
-            alpha = upright.convert("RGBA").getchannel("A")
     result = Image.fromarray(upscale(model, rgb, self_ensemble, progress=progress))
     if grey:
         result = result.convert("L")
@@ -275,6 +277,14 @@ def upscale_file(model, source, target, scale=None, self_ensemble=False, progres
     with data.whole_file(target) as part:
         result.save(part, exif=exif, icc_profile=profile, **FORMATS[name])
     return notes
+
+
+def _fill_transparent(rgba):
+    """Gives fully transparent pixels the colours around them: what is hidden under them
+    would reach into the visible edges."""
+    nearby = rgba.convert("RGBa").filter(ImageFilter.GaussianBlur(8)).convert("RGBA")
+    visible = rgba.getchannel("A").point(lambda value: 255 * (value > 0))
+    return Image.composite(rgba, nearby, visible).convert("RGB")
 
 
 def _notes(image):

@@ -116,6 +116,20 @@ def test_alpha_is_enlarged_beside_the_colours(run, tmp_path):
     np.testing.assert_array_equal(result.getchannel("A"), expected)
 
 
+def test_what_transparency_hides_stays_hidden(tmp_path):
+    """A white square on transparent black, and a network that looks at its neighbours."""
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.AveragePooling2D(3, strides=1, padding="same")(inputs)
+    model = keras.Model(inputs, keras.layers.UpSampling2D(2)(x))
+    pixels = np.zeros((20, 20, 4), np.uint8)
+    pixels[5:15, 5:15] = 255
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    upscale.upscale_file(model, tmp_path / "a.png", tmp_path / "b.png")
+    result = np.asarray(Image.open(tmp_path / "b.png"))
+    visible = result[result[..., 3] > 0]
+    assert len(visible) and visible[:, :3].min() >= 250
+
+
 def test_orientation_profile_and_exif_are_kept(run, tmp_path):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     exif = Image.Exif()
