@@ -154,6 +154,7 @@ def test_unknown_loss_is_named(run_script):
         run_script(espcn, **TINY, LOSS="mae")
 
 
+@pytest.mark.slow
 def test_run_with_vgg_leaves_a_better_network(run_script, vgg_weights):
     constants = {**TINY, "STEPS_PER_EPOCH": 10, "BATCH_SIZE": 4}
     folder, out = run_script(
@@ -168,6 +169,7 @@ def test_run_with_vgg_leaves_a_better_network(run_script, vgg_weights):
     assert "a.png" in out and "b.png" in out  # the scores of single pictures
 
 
+@pytest.mark.slow
 def test_early_stopping_counts_on_after_a_restart(run_script, tmp_path):
     """Nothing is learnt at a learning rate of 0, so the loss goes up and down."""
     constants = {

@@ -312,6 +312,7 @@ def test_vgg19_out_of_reach_is_reported_before_stage_one(run_script, tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
 def test_without_the_game(run_script, vgg_weights):
     constants = {**TINY, "ADVERSARIAL": False}
     folder, out = run_script(srgan, **constants)
