@@ -109,10 +109,11 @@ def _litert(model, path, signature):
 
 
 def _onnx(model, path, signature):
-    import onnx
+    import onnx  # which Keras uses, as it does tf2onnx
     import onnxruntime
     import tf2onnx
 
+    # Keras' ONNX export wants a network that has been called.
     model(np.zeros((1, 8, 8, model.input_shape[-1]), np.float32))
     model.export(path, "onnx", input_signature=signature, verbose=False)
     session = onnxruntime.InferenceSession(path)

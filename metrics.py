@@ -79,7 +79,7 @@ def detail(hr, sr, scale):
 
     The power of the spectrum beyond the Nyquist frequency of LR, in relation to that of
     HR: detail that LR cannot hold, and the network has to invent. A network trained for
-    PSNR leaves most of it out, which is what makes its pictures look smooth; the spectrum
+    PSNR leaves much of it out, which is what makes its pictures look smooth; the spectrum
     shows it (Fuoli et al. 2021, "Fourier Space Losses"). Whether the detail is right it
     does not tell: noise has much.
 
@@ -194,7 +194,16 @@ class SSIM(_PerImage):
 
 
 def enlarge(model, lr, scale, self_ensemble=False):
-    """Enlarges a picture with a network, or with MATLAB's bicubic if `model` is None."""
+    """Enlarges a picture with a network, or with MATLAB's bicubic if `model` is None.
+
+    Args:
+        model, self_ensemble: as for `evaluate`.
+        lr: uint8 array [h, w, 3].
+        scale: that of the network.
+
+    Returns:
+        uint8 array [h*scale, w*scale, 3].
+    """
     if model is None:
         return data.bicubic_resize(lr, lr.shape[0] * scale, lr.shape[1] * scale)
     return upscale.upscale(model, lr, self_ensemble)

@@ -66,16 +66,20 @@ def upscale(model, image, self_ensemble=False, tile=512, progress=None):
     scale, channels = scale_and_channels(model)
     height, width = image.shape[:2]
     result = np.empty((height * scale, width * scale, 3), np.uint8)
-    enlarge = _enlarge_rgb if channels == 3 else _enlarge_luma
+    radius = receptive_radius(model)
+
+    def enlarge(window):
+        if channels == 3:
+            return to_uint8(_predict(model, window, self_ensemble))
+        return _enlarge_luma(model, window, scale, self_ensemble)
+
     while True:
         try:
-            _in_tiles(
-                lambda window: enlarge(model, window, scale, self_ensemble),
-                *(image, result, tile, receptive_radius(model), progress),
-            )
+            _in_tiles(enlarge, image, result, tile, radius, progress)
             return result
         except Exception as error:  # each backend has its own
-            if "RESOURCE_EXHAUSTED" not in str(error) and "OOM" not in str(error):
+            short = ("RESOURCE_EXHAUSTED", "OOM when allocating")
+            if not any(words in str(error) for words in short):
                 raise
             tile = min(tile, max(height, width)) // 2
             if tile < SMALLEST_TILE:
@@ -118,10 +122,6 @@ def _windows(length, tile, overlap):
     starts = [*range(0, length - tile, tile - 2 * overlap), length - tile]
     cuts = [start + overlap for start in starts[1:]]
     return list(zip(starts, [0, *cuts], [*cuts, length]))
-
-
-def _enlarge_rgb(model, image, scale, self_ensemble):
-    return to_uint8(_predict(model, image, self_ensemble))
 
 
 def _enlarge_luma(model, image, scale, self_ensemble):
@@ -209,12 +209,15 @@ def load_network(path):
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # as many kinds as there are ways to be broken
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(
             f"{path} does not load in Keras' safe mode, which takes neither Lambda "
             f"layers nor code of others: {reason}"
         ) from error
-    scale_and_channels(model)
+    try:
+        scale_and_channels(model)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     return model
 
 
@@ -232,8 +235,8 @@ FORMATS = {
 def upscale_file(model, source, target, scale=None, self_ensemble=False, progress=None):
     """Enlarges a picture file and writes it, whole or not at all.
 
-    The picture is turned upright as its EXIF data says; these and its colour profile are
-    kept. Grey stays grey. An alpha channel is enlarged beside the colours, by bicubic.
+    The picture is turned upright as its EXIF data says. That data (of TIFF files what it
+    shows, who made it, when and with what) and its colour profile are kept. Grey stays grey. An alpha channel is enlarged beside the colours, by bicubic.
 
     Args:
         model: a network, as for `upscale`.
@@ -244,7 +247,7 @@ def upscale_file(model, source, target, scale=None, self_ensemble=False, progres
         self_ensemble, progress: as for `upscale`.
 
     Returns:
-        What was lost on the way, as a sentence, or an empty string.
+        What was lost on the way, in sentences, or an empty string.
 
     Raises:
         ValueError: if the picture cannot be read.
@@ -255,6 +258,8 @@ def upscale_file(model, source, target, scale=None, self_ensemble=False, progres
         notes = _notes(image)
         upright = ImageOps.exif_transpose(image)
         exif = _exif(image, upright)
+        if exif is None:
+            notes.append("Its EXIF data is damaged and was left out.")
         alpha = None
         if upright.has_transparency_data:
             rgba = upright.convert("RGBA")
@@ -275,8 +280,10 @@ def upscale_file(model, source, target, scale=None, self_ensemble=False, progres
         result = result.resize(size, Image.Resampling.BICUBIC)
     name = Image.registered_extensions()[target.suffix.lower()]
     with data.whole_file(target) as part:
-        result.save(part, exif=exif, icc_profile=profile, **FORMATS[name])
-    return notes
+        result.save(
+            part, exif=exif or Image.Exif(), icc_profile=profile, **FORMATS[name]
+        )
+    return " ".join(notes)
 
 
 def _fill_transparent(rgba):
@@ -288,7 +295,7 @@ def _fill_transparent(rgba):
 
 
 def _notes(image):
-    """What of a picture is lost when it is read as 8-bit RGB, in sentences."""
+    """What of a picture is lost when it is read as 8-bit RGB, a list of sentences."""
     notes = []
     if image.mode == "F":
         notes.append("Its floating-point pixels were taken to be from 0 to 255.")
@@ -300,11 +307,11 @@ def _notes(image):
         notes.append(
             f"Its {image.mode} colours became RGB, without the colour profile."
         )
-    return " ".join(notes)
+    return notes
 
 
 def _exif(image, upright):
-    """EXIF data of a picture that has been turned upright, if it can be written."""
+    """EXIF data of a picture that has been turned upright, or None if it is damaged."""
     exif = upright.getexif()
     if image.format == "TIFF":  # where most of it is about the file's own storage
         exif = Image.Exif()
@@ -321,8 +328,8 @@ def _exif(image, upright):
                 exif[number] = image.getexif()[number]
     try:
         exif.tobytes()
-    except Exception:  # damaged; the picture is worth more
-        return Image.Exif()
+    except Exception:  # as many kinds as there are ways to be damaged
+        return None
     return exif
 
 
@@ -331,7 +338,7 @@ def find_pictures(paths, output):
 
     Args:
         paths: files and folders.
-        output: folder for the results, which is left out.
+        output: folder for the results; left out where it lies in one of the folders.
 
     Returns:
         List of (path, path relative to the folder it was found in).
@@ -439,7 +446,11 @@ def main():
         bar = keras.utils.Progbar(100, unit_name="percent")
         try:
             notes = upscale_file(
-                *(model, source, target, options.scale, options.self_ensemble),
+                model,
+                source,
+                target,
+                scale=options.scale,
+                self_ensemble=options.self_ensemble,
                 progress=lambda part: bar.update(round(100 * part)),
             )
             if notes:

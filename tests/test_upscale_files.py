@@ -100,9 +100,8 @@ def test_every_mode(mode, run, tmp_path):
 
 
 def test_16_bits_a_channel(run, tmp_path):
-    """As deep as a camera's, which Pillow reads as 8 bits, in black and white as 16."""
-    data = np.full((7, 9), 0x8000, np.uint16)
-    Image.fromarray(data).save(tmp_path / "grey.png")
+    pixels = np.full((7, 9), 0x8000, np.uint16)
+    Image.fromarray(pixels).save(tmp_path / "grey.png")
     status, out = run("grey.png")
     assert status == 0 and "more than 8 bits" in out
     assert Image.open(tmp_path / "upscaled/grey_x2.png").mode == "L"
@@ -192,7 +191,8 @@ def test_damaged_exif_costs_no_picture(run, tmp_path, monkeypatch):
         raise TypeError("required argument is not an integer")
 
     monkeypatch.setattr(Image.Exif, "tobytes", broken)
-    assert run("a.png")[0] == 0
+    status, out = run("a.png")
+    assert status == 0 and "EXIF data is damaged and was left out" in out
 
 
 def test_exif_of_tiff_is_kept_and_its_structure_is_not(run, tmp_path):
@@ -264,7 +264,7 @@ def test_what_is_no_network_is_refused(run, tmp_path):
         "a.png": "is not a model that Keras saved",
         "lambda.keras": "neither Lambda layers nor code of others",
         "custom.keras": "neither Lambda layers nor code of others",
-        "half.keras": "not a whole multiple of its input",
+        "half.keras": "half.keras: half makes 16x16 pixels of 32x32: not a whole multiple of its input",
     }.items():
         status, _ = run("a.png", model=tmp_path / name)
         assert status.startswith("upscale.py: ") and reason in status
