@@ -1,7 +1,9 @@
 """What this machine does best: precision, devices, reproducibility."""
 
 import contextlib
+import os
 import pathlib
+import platform
 
 import keras
 
@@ -63,6 +65,16 @@ def devices():
     return contextlib.nullcontext()
 
 
+def name():
+    """This machine in words, to stand beside a speed: "AMD EPYC, 2 cores, no GPU"."""
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = [line.split(": ")[1] for line in lines if line.startswith("model name")]
+    cpu = models[0] if models else platform.processor() or platform.machine()
+    gpus = ", ".join(_gpu_names()) or "no GPU"
+    return f"{cpu}, {os.cpu_count()} cores, {gpus}"
+
+
 def _best_policy():
     """The policy for this machine, and why."""
     gpus = _gpus()
@@ -91,6 +103,18 @@ def _gpus():
     gpus = tf.config.list_physical_devices("GPU")
     details = map(tf.config.experimental.get_device_details, gpus)
     return [detail.get("compute_capability", (0, 0)) for detail in details]
+
+
+def _gpu_names():
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return [gpu.device_kind for gpu in jax.devices() if gpu.platform == "gpu"]
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    details = map(tf.config.experimental.get_device_details, gpus)
+    return [detail.get("device_name", "GPU") for detail in details]
 
 
 def _cpu_flags():

@@ -20,6 +20,7 @@ COLUMNS = {
     "detail": "detail Y",
     "images_per_s": "images/s",
     "megapixels_per_s": "megapixels/s",
+    "parameters": "parameters",
 }
 
 
@@ -220,8 +221,8 @@ def evaluate(model, pairs, self_ensemble=False, name="Evaluating"):
 
     Returns:
         dict of means over the pictures: `psnr_y`, `ssim_y`, `psnr_rgb`, `ssim_rgb` (the
-        scale shaved off each side), `detail`, and of median speeds: `images_per_s`,
-        `megapixels_per_s` (of the result).
+        scale shaved off each side), `detail`; median speeds: `images_per_s`,
+        `megapixels_per_s` (of the result); and the number of trained `parameters`.
     """
     rows = []
     progress = keras.utils.Progbar(len(pairs), unit_name="picture")
@@ -245,12 +246,14 @@ def evaluate(model, pairs, self_ensemble=False, name="Evaluating"):
         }
         rows.append(row)
         progress.add(1)
-    return {
+    scores = {
         key: float(
             (np.median if key.endswith("_s") else np.mean)([r[key] for r in rows])
         )
-        for key in COLUMNS
+        for key in rows[0]
     }
+    weights = model.trainable_weights if model else []
+    return {**scores, "parameters": sum(int(np.prod(w.shape)) for w in weights)}
 
 
 def print_table(scores):
@@ -263,5 +266,6 @@ def print_table(scores):
     width = max(len(name) for name in scores)
     print(" " * width, *(f"{title:>12}" for title in COLUMNS.values()))
     for name, row in scores.items():
-        digits = {key: 4 if key.startswith("ssim") else 2 for key in COLUMNS}
-        print(f"{name:<{width}}", *(f"{row[k]:12.{digits[k]}f}" for k in COLUMNS))
+        digits = {"ssim_y": 4, "ssim_rgb": 4, "parameters": 0}
+        cells = (f"{row[key]:12,.{digits.get(key, 2)}f}" for key in COLUMNS)
+        print(f"{name:<{width}}", *cells)

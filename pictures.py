@@ -24,10 +24,12 @@ def draw_curves(history, path):
     columns, rows = min(3, len(names)), -(-len(names) // 3)
     figure = Figure((5 * columns, 4 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels[len(names) :]:
+        axes.remove()
     for axes, name in zip(panels, names):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
             axes.plot(epochs, [row[key] for row in history], ".-", label=label)
-        title = "PSNR [dB]" if name == "psnr" else name
+        title = f"{name[:-4]}PSNR [dB]" if name.endswith("psnr") else name
         axes.set(xlabel="epoch", title=title)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
@@ -116,6 +118,32 @@ def draw_comparison(pair, enlarged, path):
         show(above, image, title)
         show(below, image[detail])
         mark(above, detail)
+    _save(figure, path)
+
+
+def draw_details(pair, enlarged, path):
+    """Draws one photograph, and beside it a detail of it from each enlargement and HR.
+
+    Args:
+        pair, enlarged, path: as for `draw_comparison`.
+    """
+    hr = np.asarray(pair[1])
+    scale = hr.shape[0] // pair[0].shape[0]
+    detail = find_detail(hr, next(iter(enlarged.values())), fraction=1 / 4)
+    columns = -(-(len(enlarged) + 1) // 2)
+    wide = 6 * hr.shape[1] / hr.shape[0]
+    figure = Figure((wide + 3 * columns, 6.4), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=[wide, 3 * columns])
+    axes = left.subplots()
+    show(axes, hr, f"HR, {hr.shape[1]}x{hr.shape[0]}")
+    mark(axes, detail)
+    panels = right.subplots(2, columns, squeeze=False).ravel()
+    for axes in panels:
+        axes.set_axis_off()
+    for axes, (name, image) in zip(panels, {**enlarged, "HR": hr}.items()):
+        if image is not hr:
+            name += f": {metrics.psnr(hr, image, scale, luma=True):.2f} dB"
+        show(axes, image[detail], name)
     _save(figure, path)
 
 

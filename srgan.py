@@ -472,7 +472,9 @@ def main():
     del of_stage_two["GAN_EPOCHS"]
     networks = {"model": generator, "discriminator": discriminator}
     name = "SRGAN" if ADVERSARIAL else f"SRResNet-{CONTENT_LOSS.upper()}"
-    run = training.open_run(gan, RESULTS, name.lower(), of_stage_two, networks)
+    run = training.open_run(
+        gan, RESULTS, name.lower(), of_stage_two, networks, keep="last"
+    )
     batches = data.training_batches(
         pairs, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED + 1, first_step=run.step
     )

@@ -31,10 +31,11 @@ class Run:
     model: keras.Model
     settings: dict
     epoch: int = 0  # epochs finished
-    best: float = -np.inf  # best validation PSNR so far
+    best: float = -np.inf  # best validation PSNR so far, the mean over all outputs
     history: list = dataclasses.field(default_factory=list)  # a dict for each epoch
     stopped: bool = False  # ended before EPOCHS, by early stopping
-    networks: dict = dataclasses.field(default_factory=dict)  # saved after every epoch
+    networks: dict = dataclasses.field(default_factory=dict)  # what is saved, by file
+    keep: str = "best"  # or "last"
     callbacks: list = dataclasses.field(default_factory=list)
 
     @property
@@ -46,6 +47,11 @@ class Run:
     def epochs(self):
         """Number of epochs after which the training ends."""
         return self.epoch if self.stopped else self.settings["EPOCHS"]
+
+    def save(self):
+        """Saves the networks as they are."""
+        for name, network in self.networks.items():
+            save_model(network, self.folder / f"{name}.keras")
 
     @contextlib.contextmanager
     def interruptible(self):
@@ -59,7 +65,7 @@ class Run:
             )
 
 
-def open_run(model, results, name, settings, networks=None):
+def open_run(model, results, name, settings, networks=None, keep="best"):
     """Opens the folder of a run, and goes on where the last run of it stopped.
 
     After every epoch all state (weights, optimisers, history, best score, whether the
@@ -71,10 +77,12 @@ def open_run(model, results, name, settings, networks=None):
         model: compiled `keras.Model`; its state is restored in place.
         results: folder for all results.
         name: name of the network, as it begins the name of the folder.
-        settings: dict of the script's constants, SCALE, DATASET, EPOCHS and
+        settings: dict of the script's constants, SCALE or SCALES, DATASET, EPOCHS and
             STEPS_PER_EPOCH among them.
-        networks: dict from names of files to the networks to save in them after every
-            epoch; in its absence the model is saved as "model" when it is at its best.
+        networks: dict from names of files to the networks to save in them; in its
+            absence the model is saved as "model".
+        keep: "best" saves them when the validation PSNR is at its best (the mean, if
+            the model has several outputs), "last" after every epoch.
 
     Returns:
         `Run`, with `folder`, `epoch`, `step` and `callbacks` for fit.
@@ -82,10 +90,13 @@ def open_run(model, results, name, settings, networks=None):
     settings = {key: value for key, value in settings.items() if key != "RESULTS"}
     settings = json.loads(json.dumps(settings, default=str))
     dataset = pathlib.Path(settings["DATASET"]).expanduser().resolve().name
-    folder = pathlib.Path(results) / f"{name}_x{settings['SCALE']}_{dataset}"
+    scales = settings["SCALES"] if "SCALES" in settings else [settings["SCALE"]]
+    scales = "".join(f"x{scale}" for scale in scales)
+    folder = pathlib.Path(results) / f"{name}_{scales}_{dataset}"
     for optimizer, variables in _optimizers(model):
         optimizer.build(variables)
-    run = Run(folder, model, settings, networks=networks or {})
+    networks = networks or {"model": model}
+    run = Run(folder, model, settings, networks=networks, keep=keep)
     if folder.is_dir() and any(folder.iterdir()):
         changes = _restore(run)
         if changes:
@@ -277,11 +288,11 @@ class Checkpoint(keras.callbacks.Callback):
         run = self.run
         logs = {key: float(value) for key, value in logs.items()}
         run.history.append({"epoch": epoch + 1, **logs})
-        for name, network in run.networks.items():
-            save_model(network, run.folder / f"{name}.keras")
-        if not run.networks and (logs["val_psnr"] > run.best or run.epoch == 0):
-            run.best = logs["val_psnr"]
-            save_model(self.model, run.folder / "model.keras")
+        scores = [logs[k] for k in logs if k[:4] == "val_" and k.endswith("psnr")]
+        score = float(np.mean(scores))
+        if run.keep == "last" or score > run.best or run.epoch == 0:
+            run.best = max(score, run.best)
+            run.save()
         write_csv(run.folder / "history.csv", run.history)
         pictures.draw_curves(run.history, run.folder / "curves.png")
         run.epoch = epoch + 1
@@ -328,7 +339,7 @@ def write_csv(path, rows):
 
 
 def report(run, name, pairs, beside=None, self_ensemble=True):
-    """Scores the network of a run, prints the table, draws the comparison.
+    """Scores the networks of a run, prints the table, draws comparisons.
 
     Before the table come the scores of single pictures. Writes `scores.csv` and, of the
     first pictures, `comparison.png`, `comparison_2.png` and `comparison_3.png` into the
@@ -337,51 +348,76 @@ def report(run, name, pairs, beside=None, self_ensemble=True):
     Args:
         run: `Run`, trained.
         name: name of the network in the table.
-        pairs: dataset of (LR, HR) from `data.load`.
+        pairs: dataset of (LR, HR) from `data.load`; or, where the run saves several
+            networks to be scored, a dict from their names to one dataset each. What
+            their names have after "model" then ends the names of rows and pictures.
         beside: dict from names to `.keras` files of networks to be compared with it.
         self_ensemble: adds a row for the network with self-ensemble, "+".
 
     Returns:
         dict from the names of the rows to what `metrics.evaluate` gives.
     """
-    path = run.folder / "model.keras"
     if run.epoch == 0:
         print("No epoch was finished: reporting on the network as it is.")
-        save_model(run.networks.get("model", run.model), path)
-    files = {**(beside or {}), name: path}
-    models = {"bicubic": None}
-    models |= {row: keras.saving.load_model(file) for row, file in files.items()}
-    scores = {
-        row: metrics.evaluate(model, pairs, name=f"Scoring {row}")
-        for row, model in models.items()
-    }
-    if self_ensemble:
-        scores[f"{name}+"] = metrics.evaluate(
-            models[name], pairs, True, name=f"Scoring {name}+ (mean of 8 turns)"
+        run.save()
+    scores = {}
+    for file, dataset in (
+        pairs if isinstance(pairs, dict) else {"model": pairs}
+    ).items():
+        files = {**(beside or {}), name: run.folder / f"{file}.keras"}
+        models = {row: keras.saving.load_model(path) for row, path in files.items()}
+        ending = file.removeprefix("model")
+        rows = compare(
+            {"bicubic": None, **models},
+            dataset,
+            run.folder / f"comparison{ending}.png",
+            [name] if self_ensemble else [],
         )
-    _compare(run, models, pairs)
+        scores |= {f"{row}{ending.replace('_', ' ')}": rows[row] for row in rows}
     metrics.print_table(scores)
-    rows = [{"name": row, **values} for row, values in scores.items()]
-    write_csv(run.folder / "scores.csv", rows)
+    write_scores(run.folder / "scores.csv", scores)
     print(f"Model, table and pictures are in {run.folder}")
     return scores
 
 
-def _compare(run, models, pairs):
-    """Prints the PSNR of the first five pictures, and draws the first three."""
+def write_scores(path, scores):
+    """Writes the table of scores as CSV: dict from names to dicts, as `compare` gives."""
+    write_csv(path, [{"name": name, **values} for name, values in scores.items()])
+
+
+def compare(models, pairs, path, self_ensemble=(), draw=pictures.draw_comparison):
+    """Scores networks side by side, prints the PSNR of the first five pictures, and draws
+    the first three.
+
+    Args:
+        models: dict from names to networks of one scale, or None for bicubic.
+        pairs: dataset of (LR, HR) from `data.load`.
+        path: `pathlib.Path` of the first drawing; the others end in _2 and _3.
+        self_ensemble: names of the networks to score with self-ensemble as well.
+        draw: `pictures.draw_comparison`, or `pictures.draw_details` for many networks.
+
+    Returns:
+        dict from names to what `metrics.evaluate` gives, "+" after them for self-ensemble.
+    """
+    scores = {}
+    for name, model in models.items():
+        title = f"Scoring {name}"
+        scores[name] = metrics.evaluate(model, pairs, name=title)
+        if name in self_ensemble:
+            title = f"Scoring {name}+ (mean of 8 turns)"
+            scores[f"{name}+"] = metrics.evaluate(model, pairs, True, title)
     print("\n{:<30}".format("PSNR Y [dB]"), *(f"{name:>12}" for name in models))
-    names = [pathlib.Path(path).name for path in pairs.pictures.names]
+    names = [pathlib.Path(picture).name for picture in pairs.pictures.names]
     for number, pair in enumerate(pairs.take(5).as_numpy_iterator()):
         lr, hr = pair
         scale = hr.shape[0] // lr.shape[0]
         enlarged = {
             name: metrics.enlarge(model, lr, scale) for name, model in models.items()
         }
-        scores = [metrics.psnr(hr, sr, scale, luma=True) for sr in enlarged.values()]
-        print(f"{names[number]:<30}", *(f"{score:12.2f}" for score in scores))
+        values = [metrics.psnr(hr, sr, scale, luma=True) for sr in enlarged.values()]
+        print(f"{names[number]:<30}", *(f"{value:12.2f}" for value in values))
         if number < 3:
             suffix = f"_{number + 1}" if number else ""
-            pictures.draw_comparison(
-                pair, enlarged, run.folder / f"comparison{suffix}.png"
-            )
+            draw(pair, enlarged, path.with_stem(f"{path.stem}{suffix}"))
     print()
+    return scores

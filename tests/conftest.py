@@ -96,7 +96,10 @@ def run_script(monkeypatch, tmp_path, smooth_pictures, capsys):
             monkeypatch.setattr(script, name, value)
         monkeypatch.setattr(pictures, "DPI", 50)  # faster
         script.main()
-        folder = f"{script.__name__}_x{script.SCALE}_pictures"
+        scales = getattr(script, "SCALES", None) or [script.SCALE]
+        folder = "_".join(
+            [script.__name__, "".join(f"x{scale}" for scale in scales), "pictures"]
+        )
         return tmp_path / "results" / folder, capsys.readouterr().out
 
     return run

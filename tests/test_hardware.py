@@ -53,3 +53,10 @@ def test_float16_scales_the_loss(tiny_network):
     model = tiny_network(2)
     model.compile("adam", "mae")
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+
+
+def test_machine_is_named_by_processor_cores_and_gpus(monkeypatch):
+    monkeypatch.setattr(hardware, "_gpu_names", lambda: [])
+    assert hardware.name().endswith(f", {hardware.os.cpu_count()} cores, no GPU")
+    monkeypatch.setattr(hardware, "_gpu_names", lambda: ["NVIDIA A", "NVIDIA A"])
+    assert hardware.name().endswith(" cores, NVIDIA A, NVIDIA A")

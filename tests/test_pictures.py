@@ -56,3 +56,26 @@ def test_samples_show_luma_and_rgb(channels, tmp_path):
     drawn = np.asarray(Image.open(tmp_path / "samples.png").convert("RGB"))
     middle = drawn[drawn.shape[0] // 4, drawn.shape[1] // 4]
     assert middle.tolist() == [128, 128, 128]  # neither stretched nor coloured
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_details_show_each_network_and_the_original(count, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    hr = rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    enlarged = {
+        f"network{n}": rng.integers(0, 256, hr.shape, dtype=np.uint8)
+        for n in range(count)
+    }
+    shown = {}
+    monkeypatch.setattr(
+        pictures, "show", lambda axes, image, title: shown.update({title: image})
+    )
+    pictures.draw_details((hr[::2, ::2], hr), enlarged, tmp_path / "details.png")
+    detail = pictures.find_detail(hr, enlarged["network0"], 1 / 4)
+    whole, *others, original = shown.values()
+    np.testing.assert_array_equal(whole, hr)
+    np.testing.assert_array_equal(original, hr[detail])
+    assert len(others) == count
+    for (name, image), crop in zip(enlarged.items(), others):
+        np.testing.assert_array_equal(crop, image[detail])
+    assert Image.open(tmp_path / "details.png").size[0] > 500

@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 PROJECT = pathlib.Path(__file__).parent.parent
-SCRIPTS = ["edsr.py", "espcn.py", "srgan.py"]
+SCRIPTS = ["edsr.py", "espcn.py", "srgan.py", "mdsr.py", "rcan.py"]
 CONSTANTS = (
-    "DATASET DEGRADATION SCALE PATCH_SIZE BATCH_SIZE EPOCHS STEPS_PER_EPOCH "
+    "DATASET DEGRADATION PATCH_SIZE BATCH_SIZE EPOCHS STEPS_PER_EPOCH "
     "LEARNING_RATE PRECISION SEED RESULTS"
 ).split()
 
@@ -38,6 +38,7 @@ def test_scripts_are_tutobooks():
             if line[:1].isupper() and " = " in line and "#" in line:
                 constants[line.split(" = ")[0]] = line
         assert set(CONSTANTS) <= constants.keys()
+        assert ("SCALES" if name == "mdsr.py" else "SCALE") in constants
 
 
 def test_constants_are_used_in_main_alone():

@@ -1,0 +1,232 @@
+"""
+Title: Image super-resolution with RCAN
+Author: The maintainers of this repository
+Date created: 2026/11/22
+Last modified: 2026/11/22
+Description: Training RCAN, a very deep network with channel attention.
+Accelerator: GPU
+"""
+
+"""
+## Introduction
+
+*Image Super-Resolution Using Very Deep Residual Channel Attention Networks*
+([Zhang et al. 2018](https://arxiv.org/abs/1807.02758)) took EDSR's block and asked how to
+make use of hundreds of them. Its two answers:
+
+- **Residual in residual** (section 3.2). Blocks form groups, and each group, as well as
+  the whole body, adds to what it was given. Most of a small picture is fine as it is; it
+  passes along these skips, and the layers are left to work on what is missing.
+- **Channel attention** (section 3.3). A block weighs its channels by what is in the
+  picture: each channel's mean goes through two small layers that end in a sigmoid, and
+  the channel is multiplied by the result.
+
+The paper's network has 10 groups of 20 blocks, 15.6 million parameters and more than 400
+layers. On two CPU cores that would be a matter of months, so this script trains 4 groups
+of 4 blocks by default, about as large as EDSR's baseline. It also differs from the paper
+in how the network starts: it adds to its input, each pixel repeated, and starts from
+exactly that. Set `IMAGE_SKIP = False` for the plain network of the paper.
+"""
+
+"""
+## Setup
+"""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
+
+import keras
+from keras import layers
+
+import data
+import hardware
+import metrics
+import pictures
+import training
+
+"""
+## Hyperparameters
+
+Edit these. A run goes on where it was stopped; when any of them but `EPOCHS` has changed,
+the results so far are moved aside and a new run starts.
+"""
+
+DATASET = "leaves"  # drawn; "div2k" (paper), "bsds500", "flowers", a folder
+DEGRADATION = "bicubic"  # or "area", "realistic", DIV2K's own; several: a tuple
+SCALE = 4  # 2, 3, 4 or 8
+GROUPS = 4  # paper: 10
+BLOCKS = 4  # in each group; paper: 20
+FILTERS = 64  # paper: 64
+REDUCTION = 16  # channels to one within the attention; paper: 16
+IMAGE_SKIP = True  # add to the input, each pixel repeated; paper: False
+PATCH_SIZE = 48  # LR pixels; paper: 48
+BATCH_SIZE = 4  # paper: 16
+NOISE = 0.0  # grey levels of Gaussian noise on LR, an augmentation; paper: none
+EPOCHS = 20  # paper's code: 1,000 of 1,000 steps
+STEPS_PER_EPOCH = 200  # batches between two validations
+LEARNING_RATE = 4e-4  # paper: 1e-4, halved every 200,000 steps
+WARMUP_STEPS = 200  # steps of rising learning rate; paper: none
+INITIAL_WEIGHTS = None  # a .keras file to start from, for instance the x2 network
+PRECISION = "auto"  # or "float32", "mixed_bfloat16", "mixed_float16"
+SEED = 0  # another number, another run
+RESULTS = "results"  # folder for everything a run makes
+
+"""
+## The network
+
+Kernels start uniform within 1/sqrt(fan_in), as in the authors' PyTorch code. The output
+convolution starts at zero when there is an image skip.
+"""
+
+
+def convolution(filters, name, kernel_size=3, **kwargs):
+    start = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+    kwargs = {"kernel_initializer": start, **kwargs}
+    return layers.Conv2D(filters, kernel_size, padding="same", name=name, **kwargs)
+
+
+def channel_attention(x, reduction, name):
+    """Multiplies each channel by a number between 0 and 1 (section 3.3)."""
+    filters = x.shape[-1]
+    weight = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_mean")(x)
+    weight = convolution(
+        max(1, filters // reduction), f"{name}_squeeze", 1, activation="relu"
+    )(weight)
+    weight = convolution(filters, f"{name}_weigh", 1, activation="sigmoid")(weight)
+    return x * weight
+
+
+def attention_block(x, filters, reduction, name):
+    residual = convolution(filters, f"{name}_conv1", activation="relu")(x)
+    residual = convolution(filters, f"{name}_conv2")(residual)
+    return x + channel_attention(residual, reduction, f"{name}_attention")
+
+
+def residual_group(x, blocks, filters, reduction, name):
+    residual = x
+    for number in range(blocks):
+        residual = attention_block(
+            residual, filters, reduction, f"{name}_block{number + 1}"
+        )
+    return x + convolution(filters, f"{name}_end")(residual)
+
+
+def upsample(x, scale, filters):
+    """Sub-pixel convolutions: one for x3, one for each factor of two otherwise."""
+    for number, factor in enumerate({2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]):
+        x = convolution(filters * factor**2, f"upsample{number + 1}_x{factor}")(x)
+        x = keras.ops.depth_to_space(x, factor)
+    return x
+
+
+def build_rcan(
+    scale=4, groups=10, blocks=20, filters=64, reduction=16, image_skip=True
+):
+    """Builds RCAN (Zhang et al. 2018, section 3).
+
+    Args:
+        scale: 2, 3, 4 or 8.
+        groups: residual groups.
+        blocks: blocks with channel attention in each group.
+        filters: channels of the body.
+        reduction: how many channels there are to one inside the attention.
+        image_skip: adds to the input, each pixel repeated, and starts there.
+
+    Returns:
+        `keras.Model` from RGB [batch, h, w, 3], 0 to 255, uint8 or float, to float32 RGB
+        [batch, h*scale, w*scale, 3].
+
+    Raises:
+        ValueError: for any other scale.
+    """
+    if scale not in (2, 3, 4, 8):
+        raise ValueError(f"SCALE = {scale}: RCAN enlarges by 2, 3, 4 or 8.")
+    inputs = keras.Input((None, None, 3), name="lr")
+    x = layers.Rescaling(1 / 255, offset=-0.5, dtype="float32", name="scale_in")(inputs)
+    x = head = convolution(filters, "head")(x)
+    for number in range(groups):
+        x = residual_group(x, blocks, filters, reduction, f"group{number + 1}")
+    x = convolution(filters, "body_end")(x) + head
+    x = upsample(x, scale, filters)
+    if not image_skip:
+        x = convolution(3, "tail", dtype="float32")(x)
+        outputs = layers.Rescaling(255, offset=127.5, dtype="float32", name="sr")(x)
+        return keras.Model(inputs, outputs, name=f"rcan_x{scale}")
+    x = convolution(3, "tail", dtype="float32", kernel_initializer="zeros")(x)
+    x = layers.Rescaling(255, dtype="float32", name="scale_out")(x)
+    skip = layers.UpSampling2D(scale, dtype="float32", name="image_skip")(inputs)
+    outputs = layers.Add(dtype="float32", name="sr")([x, skip])
+    return keras.Model(inputs, outputs, name=f"rcan_x{scale}")
+
+
+"""
+## Training
+
+Patches of 48x48 pixels, turned and mirrored, the mean absolute error, Adam: the paper's
+recipe. What differs is the length, and with it the learning rate, which is higher here,
+warms up and then falls to zero along a cosine.
+
+PSNR is measured as in the papers, on the Y channel without a border of `SCALE` pixels.
+While training it is that of the centres of the validation pictures; the table at the end
+has whole pictures, which have no influence on the training. RCAN+ in the table is the
+mean over the eight turns and mirrorings of the picture.
+
+The attention takes the mean over all it is given: a patch in training, a whole picture in
+the table, a tile of 512 pixels in `upscale.py`.
+"""
+
+
+def main():
+    settings = {name: value for name, value in globals().items() if name.isupper()}
+    print(f"RCAN x{SCALE} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} steps.")
+    if DATASET == "leaves":
+        print(
+            "Leaves are drawn pictures, so that this runs anywhere. For the paper set "
+            'DATASET = "div2k", GROUPS = 10, BLOCKS = 20, BATCH_SIZE = 16, '
+            "EPOCHS = 1000, STEPS_PER_EPOCH = 1000 and LEARNING_RATE = 1e-4."
+        )
+    hardware.set_seed(SEED)
+    hardware.set_precision(PRECISION)
+    steps = EPOCHS * STEPS_PER_EPOCH
+    warmup = min(WARMUP_STEPS, steps // 10)
+    learning_rate = keras.optimizers.schedules.CosineDecay(
+        0.0, steps - warmup, warmup_target=LEARNING_RATE, warmup_steps=warmup
+    )
+    with hardware.devices():
+        model = build_rcan(SCALE, GROUPS, BLOCKS, FILTERS, REDUCTION, IMAGE_SKIP)
+        if INITIAL_WEIGHTS:
+            training.load_initial_weights(model, INITIAL_WEIGHTS)
+        model.compile(
+            optimizer=keras.optimizers.Adam(learning_rate),
+            loss="mae",
+            metrics=[metrics.PSNR(shave=SCALE, luma=True)],
+        )
+    train = data.load(DATASET, "train", SCALE, DEGRADATION, PATCH_SIZE)
+    validation = data.load(DATASET, "validation", SCALE, DEGRADATION, PATCH_SIZE)
+    test = data.load(DATASET, data.scored_split(DATASET), SCALE, DEGRADATION)
+    print(
+        f"Pictures: train {len(train)}, validate {len(validation)}, score {len(test)}"
+    )
+    run = training.open_run(model, RESULTS, "rcan", settings)
+    batches = data.training_batches(
+        train, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
+    )
+    pictures.draw_samples(batches, run.folder / "samples.png")
+    preview = pictures.Preview(model, next(iter(test)), run.folder / "preview")
+    with run.interruptible():
+        model.fit(
+            batches,
+            initial_epoch=run.epoch,
+            epochs=EPOCHS,
+            steps_per_epoch=STEPS_PER_EPOCH,
+            shuffle=False,  # the batches are random already
+            validation_data=data.validation_batches(validation, SCALE, PATCH_SIZE),
+            callbacks=[preview, *run.callbacks],
+        )
+    training.report(run, "RCAN", test)
+
+
+if __name__ == "__main__":
+    main()

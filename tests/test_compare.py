@@ -1,0 +1,99 @@
+import csv
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import compare
+import data
+import metrics
+import training
+
+PROJECT = pathlib.Path(__file__).parent.parent
+
+
+@pytest.fixture
+def results(tmp_path, tiny_network):
+    """Networks as the scripts save them, and the picture folder's name."""
+    for name, network in {
+        "edsr_x2_here/model.keras": tiny_network(2),
+        "mdsr_x2x3_here/model_x2.keras": tiny_network(2, seed=1),
+        "mdsr_x2x3_here/model_x3.keras": tiny_network(3),
+        "mine/luma.keras": tiny_network(2, channels=1),
+    }.items():
+        path = tmp_path / "results" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        training.save_model(network, path)
+    return tmp_path
+
+
+def run(folder, *arguments):
+    return subprocess.run(
+        [sys.executable, PROJECT / "compare.py", *arguments],
+        cwd=folder,
+        env={**os.environ},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_all_in_results_are_compared(results, smooth_pictures):
+    arguments = "--scale 2 --self-ensemble edsr_x2_here --data".split()
+    done = run(results, *arguments, smooth_pictures)
+    assert done.returncode == 0, done.stderr
+    assert "model_x3.keras enlarges by 3, not by --scale 2" in done.stdout
+    assert " cores, " in done.stdout
+    folder = results / "results/compared"
+    with open(folder / "scores.csv") as file:
+        rows = {row.pop("name"): row for row in csv.DictReader(file)}
+    names = ["bicubic", "edsr_x2_here", "edsr_x2_here+", "mdsr_x2x3_here"]
+    assert list(rows) == names
+    pairs = data.load(str(smooth_pictures), "test", 2)
+    model = keras.saving.load_model(results / "results/mdsr_x2x3_here/model_x2.keras")
+    expected = metrics.evaluate(model, pairs)
+    for key in ("psnr_y", "ssim_rgb", "parameters"):
+        np.testing.assert_allclose(float(rows["mdsr_x2x3_here"][key]), expected[key])
+    for name in ("comparison.png", "comparison_2.png"):
+        assert Image.open(folder / name).size[0] > 500
+
+
+def test_networks_can_be_named_by_file(results, capsys):
+    networks = compare.load_networks([results / "results/mine/luma.keras"], 2)
+    assert list(networks) == ["luma"]
+    with pytest.raises(ValueError, match="No network for --scale 4"):
+        compare.load_networks([results / "results/mine/luma.keras"], 4)
+    path = results / "results/edsr_x2_here/model.keras"
+    with pytest.raises(ValueError, match="would be the second edsr_x2_here"):
+        compare.load_networks([path, path], 2)
+
+
+@pytest.mark.parametrize("name", ["test", "all", "validation"])
+def test_scored_pictures_are_those_held_out(name, smooth_pictures, make_pictures):
+    folder = smooth_pictures
+    if name == "all":
+        folder = smooth_pictures / "test"
+    if name == "validation":
+        for path in (folder / "test").iterdir():
+            path.unlink()
+        (folder / "test").rmdir()
+    pairs = compare.load_pairs(str(folder), 2)
+    expected = folder if name == "all" else folder / name
+    paths = [pathlib.Path(path) for path in pairs.pictures.names]
+    assert {path.parent for path in paths} == {expected}
+
+
+def test_errors_are_one_line(results):
+    for arguments, message in {
+        ("--scale", "5"): "compare.py: No network for --scale 5: train one",
+        ("--self-ensemble", "x", "--scale", "2"): "--self-ensemble x: not one of",
+        ("nowhere.keras",): "compare.py: nowhere.keras: there is no such file",
+    }.items():
+        done = run(results, *arguments)
+        assert done.returncode == 1
+        assert message in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr

@@ -1,0 +1,115 @@
+import keras
+import numpy as np
+import pytest
+
+import mdsr
+import metrics
+import training
+import upscale
+from test_edsr import parameters
+from test_espcn import noise
+from test_training import Process, assert_same_state, read_csv, state_of
+
+TINY = {
+    "SCALES": (2, 3),
+    "FILTERS": 4,
+    "BLOCKS": 1,
+    "PATCH_SIZE": 12,
+    "BATCH_SIZE": 2,
+    "EPOCHS": 2,
+    "STEPS_PER_EPOCH": 3,
+    "LEARNING_RATE": 1e-2,
+}
+
+
+def make_random(model, seed=0):
+    rng = np.random.default_rng(seed)
+    model.set_weights([rng.normal(0, 0.2, w.shape) for w in model.get_weights()])
+    return model
+
+
+def test_parameter_count_of_the_paper():
+    assert round(parameters(mdsr.build_mdsr(blocks=80)), -5) == 8_000_000
+
+
+def test_networks_have_pre_processing_and_upsampling_of_their_own_and_share_the_rest():
+    model = mdsr.build_mdsr((2, 4), filters=4, blocks=2)
+    own = {
+        scale: {x for x in mdsr.single_scale(model, scale).layers if x.weights}
+        for scale in (2, 4)
+    }
+    shared = {layer.name for layer in own[2] & own[4]}
+    blocks = {f"block{n}_conv{m}" for n in (1, 2) for m in (1, 2)}
+    assert shared == {"head", *blocks, "body_end", "tail"}
+    names = {f"x4_pre{n}_conv{m}" for n in (1, 2) for m in (1, 2)}
+    names |= {"x4_upsample1_x2", "x4_upsample2_x2"}
+    assert {layer.name for layer in own[4] - own[2]} == names
+    assert model.get_layer("x4_pre1_conv1").kernel_size == (5, 5)
+
+
+def test_training_starts_at_the_repeated_input():
+    scales = (2, 3, 4, 8)
+    model = mdsr.build_mdsr(scales, filters=4, blocks=1)
+    images = [noise(2, 5 + scale, 7, 3) for scale in scales]
+    results = model(images)
+    for scale, image, result in zip(scales, images, results):
+        expected = image.repeat(scale, axis=1).repeat(scale, axis=2)
+        np.testing.assert_allclose(result, expected, atol=1e-3)
+
+
+def test_plain_network_has_no_skip():
+    model = mdsr.build_mdsr((2, 3), filters=4, blocks=1, image_skip=False)
+    kernel, bias = model.get_layer("tail").get_weights()
+    model.get_layer("tail").set_weights([0 * kernel, 0 * bias])
+    for result in model([noise(1, 5, 7, 3), noise(1, 5, 7, 3)]):
+        np.testing.assert_allclose(result, 127.5)
+
+
+@pytest.mark.parametrize("scales", [(2, 5), (2, 2), (4,)])
+def test_unknown_scales_are_named(scales):
+    with pytest.raises(ValueError, match="SCALES = .*: MDSR takes two or more of 2, 3"):
+        mdsr.build_mdsr(scales)
+
+
+def test_one_step_trains_every_scale_by_the_sum_of_their_losses():
+    model = make_random(mdsr.build_mdsr((2, 3), filters=4, blocks=1))
+    model.compile(optimizer=keras.optimizers.SGD(1e-9), loss=["mae", "mae"])
+    lr = [noise(2, 6, 6, 3, seed=scale) for scale in (2, 3)]
+    hr = [noise(2, 6 * scale, 6 * scale, 3) for scale in (2, 3)]
+    sr = model(lr)
+    errors = [np.abs(np.asarray(s) - h).mean() for s, h in zip(sr, hr)]
+    before = model.get_weights()
+    loss = model.train_on_batch(lr, hr, return_dict=True)["loss"]
+    np.testing.assert_allclose(loss, sum(errors), rtol=1e-5)
+    gradient = [1e9 * (a - b) for a, b in zip(before, model.get_weights())]
+    assert len(gradient) == len(model.trainable_weights)
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_each_scale_is_saved_as_a_network_like_any_other(scale, tmp_path):
+    model = make_random(mdsr.build_mdsr((2, 3), filters=4, blocks=1))
+    path = tmp_path / "model.keras"
+    training.save_model(mdsr.single_scale(model, scale), path)
+    network = upscale.load_network(path)
+    lr = [noise(1, 9, 7, 3), noise(1, 9, 7, 3)]
+    expected = np.asarray(model(lr)[scale - 2])
+    np.testing.assert_allclose(network(lr[0]), expected, atol=1e-3)
+    assert upscale.scale_and_channels(network) == (scale, 3)
+    assert {layer.dtype for layer in network.layers} == {"float32"}
+
+
+def test_run_leaves_everything_the_readme_promises(run_script):
+    folder, out = run_script(mdsr, **TINY)
+    assert folder.name == "mdsr_x2x3_pictures"
+    files = {path.name for path in folder.iterdir()}
+    assert files >= {f"{name}_x{scale}.keras" for name in ["model"] for scale in (2, 3)}
+    for scale in (2, 3):
+        assert files >= {f"samples_x{scale}.png", f"comparison_x{scale}.png"}
+        assert len(list((folder / f"preview_x{scale}").iterdir())) == 2
+    history = read_csv(folder / "history.csv")
+    assert {"x2_loss", "val_x2_psnr", "val_x3_psnr"} <= history[0].keys()
+    means = [np.mean([float(row[f"val_x{s}_psnr"]) for s in (2, 3)]) for row in history]
+    np.testing.assert_allclose(state_of(folder)[1]["best"], max(means))
+    rows = [row["name"] for row in read_csv(folder / "scores.csv")]
+    names = ("bicubic", "MDSR", "MDSR+")
+    assert rows == [f"{name} x{scale}" for scale in (2, 3) for name in names]
