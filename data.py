@@ -26,6 +26,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
+import hardware
 import sources
 
 # Some of these are here for those who import data: draw_leaves, luma, read_image.
@@ -277,10 +278,16 @@ def training_batches(
         HR [batch, patch*scale, patch*scale, 3]).
 
     Raises:
-        ValueError: for a picture smaller than a patch, naming it.
+        ValueError: for a picture smaller than a patch, naming it; or for batches that
+            several devices of JAX cannot share.
     """
     pictures = _collect(pairs)
     _check_sizes(pictures, patch_size)
+    sharers = hardware.sharers()
+    if batch_size % sharers:
+        raise ValueError(
+            f"BATCH_SIZE = {batch_size} cannot be shared evenly by {sharers} devices."
+        )
 
     def batch(step):
         seeds = tf.random.split([tf.constant(seed, tf.int64), step], 4)
@@ -304,7 +311,8 @@ def training_batches(
         return lr, hr
 
     steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)
-    return steps.map(batch, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    batches = steps.map(batch, tf.data.AUTOTUNE)
+    return hardware.own_share(batches).prefetch(tf.data.AUTOTUNE)
 
 
 def _cut(pixels, first, width, corner, size, turn):
@@ -329,7 +337,9 @@ def validation_batches(pairs, scale, patch_size=48, batch_size=16):
         pairs: `tf.data.Dataset` from `load`, or any of uint8 (LR, HR) pictures.
         scale: integer factor between LR and HR.
         patch_size: side of the LR crops in pixels; less if a picture is smaller.
-        batch_size: crops in a batch at most; all batches are equal and none is dropped.
+        batch_size: crops in a batch at most; all batches are equal and none is dropped,
+            unless several devices of JAX share them: then the last few pictures are
+            left out where they do not share out evenly.
 
     Returns:
         A `tf.data.Dataset`, one pass over the pictures, as from `training_batches`.
@@ -344,10 +354,19 @@ def validation_batches(pairs, scale, patch_size=48, batch_size=16):
         hr = tf.image.crop_to_bounding_box(hr, y, x, size * scale, size * scale)
         return lr, hr
 
-    count = len(pictures.names)
-    equal = max(n for n in range(1, batch_size + 1) if count % n == 0)
-    crops = _as_dataset(pictures, scale).map(centre)
-    return crops.batch(equal, drop_remainder=True).cache()
+    sharers = hardware.sharers()
+    count = len(pictures.names) // sharers
+    if not count:
+        raise ValueError(
+            f"{sharers} devices need as many validation pictures, not "
+            f"{len(pictures.names)}: add some, or train on fewer devices."
+        )
+    equal = max(
+        n for n in range(1, max(2, batch_size // sharers + 1)) if count % n == 0
+    )
+    crops = _as_dataset(pictures, scale).map(centre).take(count * sharers)
+    batches = crops.batch(equal * sharers, drop_remainder=True)
+    return hardware.own_share(batches).cache()
 
 
 def _collect(pairs):

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import platform
+import sys
 
 import keras
 
@@ -15,8 +16,8 @@ def set_precision(policy="auto"):
 
     Args:
         policy: `"float32"`, `"mixed_bfloat16"`, `"mixed_float16"`, or `"auto"`: bfloat16
-            where the CPU has AMX or AVX512-BF16 or the GPU is of the Ampere generation
-            or newer, float16 (Keras scales the loss) on GPUs of the Volta and Turing
+            where the CPU has AMX or AVX512-BF16 (with TensorFlow; with JAX it gains
+            nothing there) or the GPU is of the Ampere generation or newer, float16 (Keras scales the loss) on GPUs of the Volta and Turing
             generations, else float32.
 
     Returns:
@@ -39,9 +40,22 @@ def set_precision(policy="auto"):
 def set_seed(seed):
     """Makes the same seed give the same weights, bit for bit, on the same machine.
 
+    To be called before anything else: where the environment names processes that are to
+    train as one (`KERAS_DISTRIBUTION_NUM_PROCESSES`, JAX alone), this joins them.
+
     Args:
         seed: int.
+
+    Raises:
+        ValueError: if processes are named, but the backend is not JAX.
     """
+    if "KERAS_DISTRIBUTION_NUM_PROCESSES" in os.environ:
+        if keras.backend.backend() != "jax":
+            raise ValueError(
+                "KERAS_DISTRIBUTION_NUM_PROCESSES is set, but only JAX trains in several "
+                "processes: set KERAS_BACKEND=jax."
+            )
+        _join()
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -54,15 +68,76 @@ def devices():
 
     Returns:
         A context to build and compile the model in: a `MirroredStrategy` on several
-        GPUs with TensorFlow, otherwise nothing special.
+        GPUs with TensorFlow, otherwise nothing special. (With JAX the devices, those of
+        other processes among them, are set for all that follows.)
     """
     names = keras.distribution.list_devices()
     print(f"Devices: {', '.join(names)} ({keras.backend.backend()})")
+    if keras.backend.backend() == "jax" and len(names) > 1:
+        distribution = keras.distribution.DataParallel(auto_shard_dataset=False)
+        keras.distribution.set_distribution(distribution)
     if keras.backend.backend() == "tensorflow" and len(_gpus()) > 1:
         import tensorflow as tf
 
         return tf.distribute.MirroredStrategy().scope()
     return contextlib.nullcontext()
+
+
+def _join():
+    """Joins the other processes; all but the first fall silent."""
+    import jax
+
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
+    keras.distribution.initialize()
+    print(f"Process {jax.process_index()} of {jax.process_count()}")
+    if not is_first():
+        sys.stdout = open(os.devnull, "w")
+
+
+def sharers():
+    """Number of devices that share every batch evenly, as JAX's do."""
+    distribution = keras.distribution.distribution()
+    return distribution.num_model_replicas if distribution else 1
+
+
+def own_share(batches):
+    """Of batches that several processes make alike, the part that is this one's.
+
+    Args:
+        batches: `tf.data.Dataset` of tuples of arrays [batch, ...].
+
+    Returns:
+        `tf.data.Dataset` of tuples of arrays [batch / processes, ...].
+    """
+    if keras.backend.backend() != "jax":
+        return batches
+    import jax
+
+    count, index = jax.process_count(), jax.process_index()
+
+    def part(array):
+        size = array.shape[0] // count
+        return array[index * size : (index + 1) * size]
+
+    return batches.map(lambda *arrays: tuple(map(part, arrays)))
+
+
+def wait_for_all():
+    """Returns when all processes that train as one have come to this point."""
+    if keras.backend.backend() == "jax":
+        import jax.experimental.multihost_utils
+
+        jax.experimental.multihost_utils.sync_global_devices("")
+
+
+def is_first():
+    """Whether this is the process, of those that train as one, that writes results."""
+    if keras.backend.backend() != "jax":
+        return True
+    import jax
+
+    return jax.process_index() == 0
 
 
 def name():
@@ -85,6 +160,8 @@ def _best_policy():
         if generation >= (7, 0):
             return "mixed_float16", "the GPU has float16 units"
         return "float32", "the GPU has no units of half precision"
+    if keras.backend.backend() == "jax":
+        return "float32", "bfloat16 gains nothing with JAX on a CPU"
     for flag in ("amx_bf16", "avx512_bf16"):
         if flag in _cpu_flags():
             return "mixed_bfloat16", f"the CPU has {flag}"

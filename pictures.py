@@ -29,7 +29,7 @@ def draw_curves(history, path):
     for axes, name in zip(panels, names):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
             axes.plot(epochs, [row[key] for row in history], ".-", label=label)
-        title = f"{name[:-4]}PSNR [dB]" if name.endswith("psnr") else name
+        title = name.replace("_", " ").replace("psnr", "PSNR [dB]")
         axes.set(xlabel="epoch", title=title)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)

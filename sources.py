@@ -430,11 +430,16 @@ def whole_file(path):
     Yields:
         A path beside it, with the same suffix, to write to. It takes the place of
         `path` at the end, and is removed if the writing fails.
+
+    Raises:
+        OSError: naming the file, if it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         yield part
         os.replace(part, path)
+    except OSError as error:
+        raise OSError(f"{path} cannot be written: {error}. It is as it was.") from error
     finally:
         part.unlink(missing_ok=True)

@@ -302,6 +302,10 @@ class SRGAN(keras.Model):
             names += ["adversarial", "discriminator", "score_hr", "score_sr"]
         self.means = {name: keras.metrics.Mean(name) for name in names}
         self.psnr = metrics.PSNR(shave=shave, luma=True)
+        for optimizer, variables in self.optimizers:
+            optimizer.build(
+                variables
+            )  # in the first step would be too late for two GPUs
 
     @property
     def optimizers(self):

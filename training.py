@@ -6,16 +6,20 @@ with run.interruptible():
 training.report(run, "EDSR", test_pairs)
 """
 
+import atexit
 import contextlib
 import csv
 import dataclasses
 import json
 import pathlib
+import shutil
+import tempfile
 
 import keras
 import numpy as np
 
 import data
+import hardware
 import metrics
 import pictures
 import upscale
@@ -55,9 +59,14 @@ class Run:
 
     @contextlib.contextmanager
     def interruptible(self):
-        """Lets Ctrl-C end the training but not the script, which goes on to report."""
+        """Lets Ctrl-C, or a loss that is no number any more, end the training but not the
+        script, which goes on to report on the best network so far."""
         try:
             yield
+        except FloatingPointError as error:
+            if not self.epoch:
+                raise ValueError(str(error)) from error
+            print(f"\n{error}")
         except KeyboardInterrupt:
             print(
                 f"\nInterrupted after {self.epoch} of {self.settings['EPOCHS']} epochs. "
@@ -94,14 +103,19 @@ def open_run(model, results, name, settings, networks=None, keep="best"):
     scales = "".join(f"x{scale}" for scale in scales)
     folder = pathlib.Path(results) / f"{name}_{scales}_{dataset}"
     for optimizer, variables in _optimizers(model):
-        optimizer.build(variables)
+        if not optimizer.built:
+            optimizer.build(variables)
     networks = networks or {"model": model}
     run = Run(folder, model, settings, networks=networks, keep=keep)
-    if folder.is_dir() and any(folder.iterdir()):
-        changes = _restore(run)
-        if changes:
-            aside = _move_aside(folder)
-            print(f"{', '.join(changes)}: kept the previous run as {aside}")
+    old = folder.is_dir() and any(folder.iterdir())
+    changes = _restore(run) if old else []
+    hardware.wait_for_all()  # all have read what the first will now write over
+    if changes and hardware.is_first():
+        aside = _move_aside(folder)
+        print(f"{', '.join(changes)}: kept the previous run as {aside}")
+    if not hardware.is_first():  # what other processes write is of no use
+        run.folder = pathlib.Path(tempfile.mkdtemp())
+        atexit.register(shutil.rmtree, run.folder)
     if not run.epoch:
         _write_state(run)
         print(f"New run in {folder}")
@@ -284,9 +298,22 @@ class Checkpoint(keras.callbacks.Callback):
         super().__init__()
         self.run = run
 
+    def on_train_batch_end(self, batch, logs=None):
+        self._check(logs, f"in step {batch + 1} of epoch {self.run.epoch + 1}")
+
+    def _check(self, logs, when):
+        for name, value in logs.items():
+            if not np.isfinite(float(value)):
+                raise FloatingPointError(
+                    f"{name} became {float(value)} {when}, which ends the training. What "
+                    f"was saved after epoch {self.run.epoch} is kept. A lower LEARNING_RATE "
+                    'or PRECISION = "float32" may help.'
+                )
+
     def on_epoch_end(self, epoch, logs=None):
         run = self.run
         logs = {key: float(value) for key, value in logs.items()}
+        self._check(logs, f"at the end of epoch {epoch + 1}")
         run.history.append({"epoch": epoch + 1, **logs})
         scores = [logs[k] for k in logs if k[:4] == "val_" and k.endswith("psnr")]
         score = float(np.mean(scores))

@@ -11,6 +11,7 @@ From Python:
 """
 
 import argparse
+import contextlib
 import os
 import pathlib
 import sys
@@ -139,9 +140,21 @@ def _predict(model, image, self_ensemble):
     total = 0.0
     for turn, mirror in turns if self_ensemble else turns[:1]:
         turned = np.ascontiguousarray(np.rot90(image, turn)[:, ::mirror])
-        enlarged = np.asarray(model.predict_on_batch(turned[None]))[0]
+        with _whole_batches():
+            enlarged = np.asarray(model.predict_on_batch(turned[None]))[0]
         total = total + np.rot90(enlarged[:, ::mirror], -turn)
     return total / (8 if self_ensemble else 1)
+
+
+@contextlib.contextmanager
+def _whole_batches():
+    """Keeps JAX from sharing a batch of one picture among several devices."""
+    distribution = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(distribution)
 
 
 def scale_and_channels(model):

@@ -108,7 +108,11 @@ def test_discriminator_has_the_form_of_the_paper():
 
 
 @pytest.mark.parametrize(
-    "name, last", [("vgg22", "block2_conv2"), ("vgg54", "block5_conv4")]
+    "name, last",
+    [
+        ("vgg22", "block2_conv2"),
+        pytest.param("vgg54", "block5_conv4", marks=pytest.mark.slow),
+    ],
 )
 def test_vgg_losses_against_a_plain_calculation(name, last, vgg_weights):
     """With made-up weights in place of ImageNet's, which the tests do not fetch."""
@@ -320,45 +324,3 @@ def test_without_the_game(run_script, vgg_weights):
     constants |= {"CONTENT_LOSS": "vgg22", "VGG_WEIGHTS": str(vgg_weights)}
     folder, out = run_script(srgan, **constants)
     assert (folder.parent / "srresnet-vgg22_x2_pictures/model.keras").exists()
-
-
-ON_DEVICES = """
-import contextlib, functools, sys
-import keras, numpy as np, tensorflow as tf
-import srgan
-cpu = tf.config.list_physical_devices("CPU")[0]
-count = int(sys.argv[1])
-tf.config.set_logical_device_configuration(
-    cpu, [tf.config.LogicalDeviceConfiguration()] * count
-)
-devices = [f"CPU:{number}" for number in range(count)]
-scope = contextlib.nullcontext()
-if count > 1:
-    scope = tf.distribute.MirroredStrategy(devices).scope()
-keras.utils.set_random_seed(0)
-with scope:
-    generator = srgan.build_srresnet(2, filters=4, blocks=1)
-    gan = srgan.SRGAN(generator, srgan.build_discriminator(16, filters=4, units=16))
-    optimizers = keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1)
-    gan.compile(*optimizers, srgan.make_content_loss("mse"), 0.5)
-rng = np.random.default_rng(0)
-pairs = [rng.integers(0, 256, (12, side, side, 3), dtype=np.uint8) for side in (8, 16)]
-batches = tf.data.Dataset.from_tensor_slices(tuple(pairs)).batch(4)
-logs = gan.fit(batches, verbose=0, shuffle=False).history
-np.savez(sys.argv[2], *gan.get_weights(), *(logs[name] for name in sorted(logs)))
-"""
-
-
-@pytest.mark.slow
-def test_two_devices_train_as_one(tmp_path):
-    """The same batches, half of each on either device: batch normalisation included."""
-    for count in (1, 2):
-        subprocess.run(
-            [sys.executable, "-c", ON_DEVICES, str(count), tmp_path / f"{count}.npz"],
-            env={**os.environ, "PYTHONPATH": str(PROJECT)},
-            check=True,
-        )
-    one, two = (np.load(tmp_path / f"{count}.npz") for count in (1, 2))
-    assert one.files == two.files
-    for name in one.files:
-        np.testing.assert_allclose(one[name], two[name], rtol=1e-3, atol=5e-4)

@@ -52,11 +52,11 @@ def test_constants_are_used_in_main_alone():
 
 def test_imports_run_one_way():
     order = [
+        "hardware",
         "leaves",
         "pixels",
         "sources",
         "data",
-        "hardware",
         "upscale",
         "metrics",
         "pictures",

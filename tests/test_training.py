@@ -311,3 +311,69 @@ def test_importing_the_script_trains_nothing(tmp_path):
     env = {**os.environ, "PYTHONPATH": str(PROJECT)}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, check=True)
     assert list(tmp_path.iterdir()) == []
+
+
+# --- A loss that is no number ---
+
+
+class Breaks(keras.callbacks.Callback):
+    """Spoils a weight in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch + 1 == self.epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.now and batch == 1:
+            bias = self.model.get_layer("head").bias
+            bias.assign(bias * np.nan)
+
+
+@pytest.fixture
+def run_broken(run_edsr, monkeypatch):
+    """Runs edsr.py with a weight that is spoilt in some epoch."""
+
+    def run(epoch, **constants):
+        fit = keras.Model.fit
+
+        def broken_fit(*args, callbacks, **settings):
+            return fit(*args, callbacks=[Breaks(epoch), *callbacks], **settings)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(keras.Model, "fit", broken_fit)
+            return run_edsr(**constants)
+
+    return run
+
+
+def test_not_a_number_ends_training_and_the_last_good_state_is_kept(
+    run_edsr, run_broken, tmp_path
+):
+    straight, _ = run_edsr(EPOCHS=3)
+    straight = straight.rename(tmp_path / "straight")
+    folder, out = run_broken(epoch=2, EPOCHS=3)
+    assert "loss became nan in step 2 of epoch 2" in out and "PSNR Y" in out
+    assert state_of(folder)[1]["epoch"] == 1
+    for weight in keras.saving.load_model(folder / "model.keras").get_weights():
+        assert np.isfinite(weight).all()
+    folder, out = run_edsr(EPOCHS=3)
+    assert "Going on" in out
+    assert_same_state(straight, folder)
+
+
+def test_not_a_number_in_the_first_epoch_is_an_error(run_broken):
+    with pytest.raises(ValueError, match="loss became nan in step 2 of epoch 1"):
+        run_broken(epoch=1)
+
+
+def test_file_that_cannot_be_written_is_named_and_stays_whole(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("whole")
+    with pytest.raises(OSError, match="file.txt cannot be written: .*No space left"):
+        with data.whole_file(path) as part:
+            part.write_text("half")
+            raise OSError(28, "No space left on device")
+    assert path.read_text() == "whole" and list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,182 @@
+"""Patches per second, and the time to the first batch.
+
+    python benchmarks/data.py             # a minute
+    python benchmarks/data.py --div2k     # a replica of DIV2K as well: 6 GB, and minutes
+
+The pipeline of the published Keras example has the same pictures in memory and cuts one
+patch from each in turn, which it turns and mirrors. Both take turns; the medians are
+printed. For the cold start 200 drawn pictures are written as JPEG files, and forgotten by
+the system's cache before they are read (on Linux).
+
+The replica of DIV2K has 900 pictures of 2040x1356 pixels, pieced together of drawn ones, in
+the folders of DIV2K's zips. With the memory cache and with the cache file, the time to the
+first batch and the memory are printed, each of a process of its own.
+"""
+
+import argparse
+import os
+import pathlib
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+import data
+import hardware
+
+SCALE = 4
+BATCH_SIZE = 16
+ROUNDS = 5
+BATCHES = 100
+
+
+def example_batches(pairs, patch_size):
+    """The pipeline of Keras' EDSR example: crop, turn and mirror picture by picture."""
+
+    def crop(lr, hr):
+        room = tf.shape(lr)[:2] - patch_size + 1
+        y = tf.random.uniform((), maxval=room[0], dtype=tf.int32)
+        x = tf.random.uniform((), maxval=room[1], dtype=tf.int32)
+        lr = lr[y : y + patch_size, x : x + patch_size]
+        side, y, x = patch_size * SCALE, y * SCALE, x * SCALE
+        return lr, hr[y : y + side, x : x + side]
+
+    def turn(lr, hr):
+        quarters = tf.random.uniform((), maxval=4, dtype=tf.int32)
+        return tf.image.rot90(lr, quarters), tf.image.rot90(hr, quarters)
+
+    def mirror(lr, hr):
+        return tf.cond(
+            tf.random.uniform(()) < 0.5,
+            lambda: (lr, hr),
+            lambda: (tf.image.flip_left_right(lr), tf.image.flip_left_right(hr)),
+        )
+
+    patches = pairs.cache().repeat()
+    for change in (crop, turn, mirror):
+        patches = patches.map(change, tf.data.AUTOTUNE)
+    return patches.batch(BATCH_SIZE).prefetch(tf.data.AUTOTUNE)
+
+
+def compare_pipelines(patch_size):
+    pairs = data.load("leaves", "train", SCALE)
+    pipelines = {
+        "this project": data.training_batches(pairs, SCALE, patch_size, BATCH_SIZE),
+        "the example": example_batches(pairs, patch_size),
+    }
+    iterators = {name: iter(batches) for name, batches in pipelines.items()}
+    seconds = {name: [] for name in iterators}
+    for _ in range(ROUNDS + 1):  # the first fills the example's cache
+        for name, iterator in iterators.items():
+            start = time.perf_counter()
+            for _ in range(BATCHES):
+                next(iterator)
+            seconds[name].append(time.perf_counter() - start)
+    rates = {
+        name: BATCHES * BATCH_SIZE / np.median(times[1:])
+        for name, times in seconds.items()
+    }
+    ours, example = rates.values()
+    print(
+        f"{patch_size}x{patch_size} patches/s: this project {ours:,.0f}, "
+        f"the example {example:,.0f}, ratio {ours / example:.2f}"
+    )
+
+
+def forget(folder):
+    """Drops the files of a folder from the system's cache, where that is possible."""
+    for path in folder.rglob("*.*"):
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def first_batch(folder):
+    """Seconds until the first batch, and the memory taken for it in bytes."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    pairs = data.load(str(folder), "train", SCALE)
+    next(iter(data.training_batches(pairs, SCALE, batch_size=BATCH_SIZE)))
+    seconds = time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return seconds, 1024 * (after - before)
+
+
+def in_a_process_of_its_own(folder, memory_limit):
+    command = [sys.executable, __file__, "--first-batch", folder, str(memory_limit)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return map(float, done.stdout.split()[-2:])
+
+
+def write_photographs(folder, count):
+    """Drawn pictures of 480x320 pixels as JPEG files."""
+    pictures = data.load("leaves", "train", SCALE).take(count)
+    for split, pairs in (("train", pictures), ("validation", pictures.take(1))):
+        (folder / split).mkdir(parents=True)
+        for number, (_, hr) in enumerate(pairs.as_numpy_iterator()):
+            path = folder / split / f"{number:04}.jpg"
+            Image.fromarray(hr[:320, :480]).save(path, quality=95)
+
+
+def write_div2k(folder):
+    """The replica of DIV2K, LR pictures included."""
+    drawn = [hr for _, hr in data.load("leaves", "train", SCALE).as_numpy_iterator()]
+    rng = np.random.default_rng(0)
+    for split, numbers in (("train", range(1, 801)), ("valid", range(801, 901))):
+        hr_folder = folder / f"DIV2K_{split}_HR"
+        lr_folder = folder / f"DIV2K_{split}_LR_bicubic/X{SCALE}"
+        hr_folder.mkdir(parents=True)
+        lr_folder.mkdir(parents=True)
+        for number in numbers:
+            tiles = rng.choice(len(drawn), (3, 4))
+            rows = [np.hstack([drawn[tile] for tile in row]) for row in tiles]
+            hr = np.vstack(rows)[:1356, :2040]
+            lr = data.bicubic_resize(hr, 1356 // SCALE, 2040 // SCALE)
+            Image.fromarray(hr).save(hr_folder / f"{number:04}.png", compress_level=1)
+            Image.fromarray(lr).save(lr_folder / f"{number:04}x{SCALE}.png")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--div2k", action="store_true", help="a replica of DIV2K, too")
+    parser.add_argument("--first-batch", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.first_batch:
+        folder, data.MEMORY_LIMIT = options.first_batch[0], float(
+            options.first_batch[1]
+        )
+        print(*first_batch(folder))
+        return
+    print(hardware.name())
+    for patch_size in (24, 48):
+        compare_pipelines(patch_size)
+    with tempfile.TemporaryDirectory() as folder:
+        photographs = pathlib.Path(folder) / "photographs"
+        write_photographs(photographs, 200)
+        forget(photographs)
+        seconds, _ = first_batch(photographs)
+        print(f"200 cold photographs: first batch after {seconds:.2f} s")
+    if options.div2k:
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["KERAS_HOME"] = f"{folder}/keras"  # the cache file goes there
+            replica = pathlib.Path(folder) / "DIV2K"
+            write_div2k(replica)
+            for name, limit in (("in memory", 1e11), ("cache file", 0), ("again", 0)):
+                forget(replica)
+                seconds, size = in_a_process_of_its_own(replica, limit)
+                print(
+                    f"DIV2K, {name}: {seconds:.1f} s, {size / 1e9:.1f} GB more memory"
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""A training step of EDSR baseline x4: this project, the published Keras example, PyTorch.
+
+    pip install torch        # optional
+    python benchmarks/training.py
+
+The example's settings are Keras' defaults: float32, no image skip, and otherwise the same
+network. PyTorch has the same network in its fastest form here, bfloat16 and channels-last,
+not compiled and compiled. Losses, optimisers and batches of 16 are the same. All take turns,
+so that whatever else the machine does meets all of them; medians and ratios are printed.
+
+The last lines are about whole epochs: `fit` on patches cut from pictures, in relation to
+`fit` on one and the same batch over and over.
+"""
+
+import os
+import pathlib
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import data
+import edsr
+import hardware
+import metrics
+
+BATCH_SIZE = 16
+ROUNDS = 7
+
+
+def keras_step(policy, image_skip):
+    """Makes a function that does one step on (lr, hr)."""
+    keras.config.set_dtype_policy(policy)
+    model = edsr.build_edsr(image_skip=image_skip)
+    metric = metrics.PSNR(shave=4, luma=True)
+    model.compile(keras.optimizers.Adam(1e-4), "mae", metrics=[metric])
+    return model.train_on_batch
+
+
+def torch_step(compiled):
+    """The same network and step in PyTorch."""
+    import torch
+    from torch import nn
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Conv2d(64, 64, 3, padding=1)
+            self.second = nn.Conv2d(64, 64, 3, padding=1)
+
+        def forward(self, x):
+            return x + self.second(torch.relu(self.first(x)))
+
+    class EDSR(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Conv2d(3, 64, 3, padding=1)
+            blocks = [Block() for _ in range(16)]
+            self.body = nn.Sequential(*blocks, nn.Conv2d(64, 64, 3, padding=1))
+            ups = [
+                layer
+                for _ in range(2)
+                for layer in (nn.Conv2d(64, 256, 3, padding=1), nn.PixelShuffle(2))
+            ]
+            self.tail = nn.Sequential(*ups, nn.Conv2d(64, 3, 3, padding=1))
+
+        def forward(self, x):
+            x = self.head(x / 255 - 0.5)
+            return 255 * self.tail(self.body(x) + x) + 127.5
+
+    model = EDSR().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-4)
+    network = torch.compile(model) if compiled else model
+
+    def step(lr, hr):
+        lr, hr = (torch.from_numpy(x).permute(0, 3, 1, 2).float() for x in (lr, hr))
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = (network(lr).float() - hr).abs().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def make_steps():
+    best = hardware.set_precision("auto")
+    steps = {
+        f"this project, {best}": keras_step(best, image_skip=True),
+        "the example, float32": keras_step("float32", image_skip=False),
+    }
+    for name, compiled in (("not compiled", False), ("compiled", True)):
+        try:
+            steps[f"PyTorch, bfloat16, {name}"] = torch_step(compiled)
+        except ImportError:
+            print("PyTorch is not installed: left out")
+            break
+    return steps
+
+
+def compare_steps(steps, patch_size):
+    rng = np.random.default_rng(0)
+    lr, hr = (
+        rng.integers(0, 256, (BATCH_SIZE, side, side, 3), dtype=np.uint8)
+        for side in (patch_size, 4 * patch_size)
+    )
+    seconds = {name: [] for name in steps}
+    for _ in range(ROUNDS + 2):  # the first two compile
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step(lr, hr)
+            seconds[name].append(time.perf_counter() - start)
+    medians = {name: np.median(times[2:]) for name, times in seconds.items()}
+    ours = next(iter(medians.values()))
+    print(f"Patches of {patch_size}x{patch_size}, batches of {BATCH_SIZE}")
+    for name, median in medians.items():
+        print(f"  {name:<32}{1000 * median:8.0f} ms {median / ours:8.2f}")
+
+
+def compare_epochs(patch_size, steps=10):
+    keras.config.set_dtype_policy(hardware.set_precision("auto"))
+    model = edsr.build_edsr()
+    metric = metrics.PSNR(shave=4, luma=True)
+    model.compile(keras.optimizers.Adam(1e-4), "mae", metrics=[metric])
+    pairs = data.load("leaves", "train", 4)
+    patches = data.training_batches(pairs, 4, patch_size, BATCH_SIZE)
+    one = tf.data.Dataset.from_tensors(next(iter(patches))).repeat()
+    datasets = {"patches": patches, "one batch": one}
+    seconds = {name: [] for name in datasets}
+    for _ in range(ROUNDS + 1):
+        for name, dataset in datasets.items():
+            start = time.perf_counter()
+            model.fit(dataset, steps_per_epoch=steps, shuffle=False, verbose=0)
+            seconds[name].append(time.perf_counter() - start)
+    whole, bare = (np.median(times[1:]) for times in seconds.values())
+    print(
+        f"An epoch on {patch_size}x{patch_size} patches: {whole / bare:.3f} of the steps"
+    )
+
+
+def main():
+    print(hardware.name())
+    steps = make_steps()
+    for patch_size in (24, 48):
+        compare_steps(steps, patch_size)
+    for patch_size in (24, 48):
+        compare_epochs(patch_size)
+
+
+if __name__ == "__main__":
+    main()

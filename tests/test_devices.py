@@ -1,0 +1,205 @@
+"""Training on JAX, on several devices, in several processes. Each runs on its own, since
+backend and devices are chosen once for a process."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from test_training import assert_same_state, state_of
+
+PROJECT = pathlib.Path(__file__).parent.parent
+TINY = {
+    "PATCH_SIZE": 12,
+    "BATCH_SIZE": 4,
+    "EPOCHS": 2,
+    "STEPS_PER_EPOCH": 3,
+    "PRECISION": "float32",
+    "LEARNING_RATE": 1e-3,
+}
+SMALL = {"FILTERS": 4, "BLOCKS": 1}
+SCRIPTS = {
+    "edsr": {**SMALL, "SCALE": 2},
+    "espcn": {"SCALE": 2},
+    "mdsr": {**SMALL, "SCALES": (2, 3)},
+    "rcan": {**SMALL, "SCALE": 2, "GROUPS": 1},
+}
+
+# Runs scripts with other constants, perhaps only up to some epoch.
+RUN = """
+import importlib, json, sys
+import keras
+fit = keras.Model.fit
+for name, constants, until in json.loads(sys.argv[1]):
+    script = importlib.import_module(name)
+    for key, value in constants.items():
+        setattr(script, key, value)
+    if until:
+        keras.Model.fit = lambda *args, **kw: fit(*args, **{**kw, "epochs": until})
+    script.main()
+    keras.Model.fit = fit
+"""
+
+
+def start(runs, **environment):
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN, json.dumps(runs)],
+        env={**os.environ, "PYTHONPATH": str(PROJECT), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process):
+    try:
+        out, _ = process.communicate(timeout=200)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    assert process.returncode == 0, out
+    return out
+
+
+def settings(name, dataset, results, **others):
+    constants = {**TINY, **SCRIPTS[name], **others}
+    return {**constants, "DATASET": str(dataset), "RESULTS": str(results)}
+
+
+def assert_close(folder, other):
+    (arrays, meta), (other_arrays, other_meta) = state_of(folder), state_of(other)
+    for name, array in arrays.items():
+        np.testing.assert_allclose(array, other_arrays[name], rtol=1e-2, atol=1e-5)
+    for row, other_row in zip(meta["history"], other_meta["history"]):
+        np.testing.assert_allclose(
+            list(row.values()), list(other_row.values()), rtol=1e-4
+        )
+
+
+def only_folder(results):
+    (folder,) = results.iterdir()
+    return folder
+
+
+def test_trains_on_jax_and_goes_on_to_the_very_same_weights(tmp_path, smooth_pictures):
+    """And what it saved loads on TensorFlow."""
+    straight = settings("edsr", smooth_pictures, tmp_path / "straight")
+    stopped = settings("edsr", smooth_pictures, tmp_path / "stopped")
+    runs = [("edsr", straight, None), ("edsr", stopped, 1), ("edsr", stopped, None)]
+    out = finish(start(runs, KERAS_BACKEND="jax"))
+    assert "(jax)" in out and "Going on in" in out
+    folder = only_folder(tmp_path / "straight")
+    assert_same_state(folder, only_folder(tmp_path / "stopped"))
+    assert keras.backend.backend() == "tensorflow"
+    model = keras.saving.load_model(folder / "model.keras")
+    assert model(np.zeros((1, 6, 6, 3))).shape == (1, 12, 12, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["espcn", "mdsr", "rcan"])
+def test_all_others_train_on_jax(name, tmp_path, smooth_pictures):
+    constants = settings(name, smooth_pictures, tmp_path / "results")
+    out = finish(start([(name, constants, None)], KERAS_BACKEND="jax"))
+    assert "PSNR Y" in out
+    path, *_ = only_folder(tmp_path / "results").glob("model*.keras")
+    keras.saving.load_model(path)
+
+
+@pytest.mark.slow
+def test_two_devices_of_jax_train_as_one(tmp_path, smooth_pictures):
+    for count in (1, 2):
+        constants = settings("edsr", smooth_pictures, tmp_path / str(count))
+        flags = f"--xla_force_host_platform_device_count={count}"
+        run = start([("edsr", constants, None)], KERAS_BACKEND="jax", XLA_FLAGS=flags)
+        assert f"cpu:{count - 1} (jax)" in finish(run)
+    assert_close(*(only_folder(tmp_path / count) for count in "12"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["edsr", "mdsr"])
+def test_two_processes_train_as_one(name, tmp_path, smooth_pictures):
+    one = settings(name, smooth_pictures, tmp_path / "one")
+    finish(start([(name, one, None)], KERAS_BACKEND="jax"))
+    two = settings(name, smooth_pictures, tmp_path / "two")
+    for until in (1, None):  # the second time both go on
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            port = free.getsockname()[1]
+        processes = [
+            start(
+                [(name, two, until)],
+                KERAS_BACKEND="jax",
+                KERAS_DISTRIBUTION_JOB_ADDRESSES=f"localhost:{port}",
+                KERAS_DISTRIBUTION_NUM_PROCESSES="2",
+                KERAS_DISTRIBUTION_PROCESS_ID=str(number),
+            )
+            for number in range(2)
+        ]
+        first, second = map(finish, processes)
+    assert "Going on in" in first and "PSNR Y" in first
+    assert "Process 1 of 2" in second and "PSNR Y" not in second
+    assert_close(only_folder(tmp_path / "one"), only_folder(tmp_path / "two"))
+
+
+# Trains EDSR and SRGAN on one and on two virtual devices of TensorFlow, on the same
+# batches, and prints how much the losses differ, and the changes of the weights.
+MIRRORED = """
+import keras, numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
+import contextlib, edsr, metrics, srgan
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+rng = np.random.default_rng(0)
+lr, hr = (rng.integers(0, 256, (8, side, side, 3), np.uint8) for side in (8, 16))
+batches = tf.data.Dataset.from_tensor_slices((lr, hr)).batch(4, drop_remainder=True)
+
+def train_edsr():
+    model = edsr.build_edsr(2, 4, 1)
+    metric = metrics.PSNR(shave=2, luma=True)
+    model.compile(keras.optimizers.SGD(1e-3), "mae", metrics=[metric])
+    return model, [model]
+
+def train_srgan():
+    generator = srgan.build_srresnet(2, 4, 1)
+    discriminator = srgan.build_discriminator(16, filters=4, units=8)
+    model = srgan.SRGAN(generator, discriminator)
+    optimizers = [keras.optimizers.SGD(0.01) for _ in range(2)]
+    model.compile(*optimizers, srgan.make_content_loss("mse"), 0.1, shave=2)
+    return model, [generator, discriminator]
+
+def all_weights(networks):
+    return np.concatenate([w.ravel() for n in networks for w in n.get_weights()])
+
+for make in (train_edsr, train_srgan):
+    ends = []
+    for scope in (contextlib.nullcontext(), strategy.scope()):
+        keras.utils.set_random_seed(0)
+        with scope:
+            model, networks = make()
+        start = all_weights(networks)
+        history = model.fit(batches, epochs=2, shuffle=False, verbose=0).history
+        change = all_weights(networks) - start
+        ends.append((np.ravel(list(history.values())), change))
+    for one, two in zip(*ends):
+        print(np.abs(one - two).max() / np.abs(one).max())
+"""
+
+
+def test_two_devices_of_tensorflow_train_as_one():
+    done = subprocess.run(
+        [sys.executable, "-c", MIRRORED],
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    differences = [float(line) for line in done.stdout.split()]
+    assert len(differences) == 4
+    assert max(differences) < 1e-3, differences
