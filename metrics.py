@@ -113,9 +113,9 @@ def _prepare(hr, sr, shave, luma):
 
 
 def _shave_and_luma(images, shave, luma):
-    height, width, channels = images.shape[1:]
-    images = images[:, shave : height - shave, shave : width - shave]
-    return data.luma(images) if luma and channels == 3 else images
+    end = -shave or None  # the sides may be unknown yet
+    images = images[:, shave:end, shave:end]
+    return data.luma(images) if luma and images.shape[-1] == 3 else images
 
 
 def _blur(image):

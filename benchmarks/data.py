@@ -14,6 +14,7 @@ first batch and the memory are printed, each of a process of its own.
 """
 
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import resource
@@ -130,19 +131,22 @@ def write_photographs(folder, count):
 def write_div2k(folder):
     """The replica of DIV2K, LR pictures included."""
     drawn = [hr for _, hr in data.load("leaves", "train", SCALE).as_numpy_iterator()]
-    rng = np.random.default_rng(0)
-    for split, numbers in (("train", range(1, 801)), ("valid", range(801, 901))):
-        hr_folder = folder / f"DIV2K_{split}_HR"
-        lr_folder = folder / f"DIV2K_{split}_LR_bicubic/X{SCALE}"
-        hr_folder.mkdir(parents=True)
-        lr_folder.mkdir(parents=True)
-        for number in numbers:
-            tiles = rng.choice(len(drawn), (3, 4))
-            rows = [np.hstack([drawn[tile] for tile in row]) for row in tiles]
-            hr = np.vstack(rows)[:1356, :2040]
-            lr = data.bicubic_resize(hr, 1356 // SCALE, 2040 // SCALE)
-            Image.fromarray(hr).save(hr_folder / f"{number:04}.png", compress_level=1)
-            Image.fromarray(lr).save(lr_folder / f"{number:04}x{SCALE}.png")
+    for split in ("train", "valid"):
+        (folder / f"DIV2K_{split}_HR").mkdir(parents=True)
+        (folder / f"DIV2K_{split}_LR_bicubic/X{SCALE}").mkdir(parents=True)
+
+    def write(number):
+        tiles = np.random.default_rng(number).choice(len(drawn), (3, 4))
+        rows = [np.hstack([drawn[tile] for tile in row]) for row in tiles]
+        hr = np.vstack(rows)[:1356, :2040]
+        lr = data.bicubic_resize(hr, 1356 // SCALE, 2040 // SCALE)
+        prefix = f"{folder}/DIV2K_{'train' if number <= 800 else 'valid'}"
+        Image.fromarray(hr).save(f"{prefix}_HR/{number:04}.png", compress_level=1)
+        name = f"{prefix}_LR_bicubic/X{SCALE}/{number:04}x{SCALE}.png"
+        Image.fromarray(lr).save(name)
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(write, range(1, 901)))
 
 
 def main():

@@ -6,7 +6,8 @@
 The example's settings are Keras' defaults: float32, no image skip, and otherwise the same
 network. PyTorch has the same network in its fastest form here, bfloat16 and channels-last,
 not compiled and compiled. Losses, optimisers and batches of 16 are the same. All take turns,
-so that whatever else the machine does meets all of them; medians and ratios are printed.
+so that whatever else the machine does meets all of them; the medians of the times are
+printed, and of the ratios within a round.
 
 The last lines are about whole epochs: `fit` on patches cut from pictures, in relation to
 `fit` on one and the same batch over and over.
@@ -115,15 +116,16 @@ def compare_steps(steps, patch_size):
             start = time.perf_counter()
             step(lr, hr)
             seconds[name].append(time.perf_counter() - start)
-    medians = {name: np.median(times[2:]) for name, times in seconds.items()}
-    ours = next(iter(medians.values()))
+    seconds = {name: np.array(times[2:]) for name, times in seconds.items()}
+    ours = next(iter(seconds.values()))
     print(f"Patches of {patch_size}x{patch_size}, batches of {BATCH_SIZE}")
-    for name, median in medians.items():
-        print(f"  {name:<32}{1000 * median:8.0f} ms {median / ours:8.2f}")
+    for name, times in seconds.items():
+        ratio = np.median(times / ours)
+        print(f"  {name:<32}{1000 * np.median(times):8.0f} ms {ratio:8.2f}")
 
 
 def compare_epochs(patch_size, steps=10):
-    keras.config.set_dtype_policy(hardware.set_precision("auto"))
+    hardware.set_precision("auto")
     model = edsr.build_edsr()
     metric = metrics.PSNR(shave=4, luma=True)
     model.compile(keras.optimizers.Adam(1e-4), "mae", metrics=[metric])
@@ -137,9 +139,10 @@ def compare_epochs(patch_size, steps=10):
             start = time.perf_counter()
             model.fit(dataset, steps_per_epoch=steps, shuffle=False, verbose=0)
             seconds[name].append(time.perf_counter() - start)
-    whole, bare = (np.median(times[1:]) for times in seconds.values())
+    whole, bare = (np.array(times[1:]) for times in seconds.values())
+    ratio = np.median(whole / bare)
     print(
-        f"An epoch on {patch_size}x{patch_size} patches: {whole / bare:.3f} of the steps"
+        f"An epoch on {patch_size}x{patch_size} patches: {ratio:.3f} of the bare steps"
     )
 
 

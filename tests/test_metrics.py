@@ -198,3 +198,13 @@ def test_detail_counts_what_lies_beyond_the_nyquist_frequency_of_lr():
     for turned in (hr.swapaxes(0, 1), half.swapaxes(0, 1)):
         assert metrics.detail(turned, turned, 4) == 1
     assert metrics.detail(np.zeros((20, 20, 3)), np.zeros((20, 20, 3)), 2) == 1
+
+
+def test_keras_metrics_take_batches_of_several_sizes_in_turn(tiny_network):
+    model = tiny_network(2)
+    model.compile("sgd", "mae", metrics=[metrics.PSNR(shave=2, luma=True)])
+    for side in (8, 10, 12):
+        lr = np.zeros((2, side, side, 3), np.uint8)
+        hr = np.zeros((2, 2 * side, 2 * side, 3), np.uint8)
+        logs = model.test_on_batch(lr, hr, return_dict=True)
+        assert np.isfinite(logs["psnr"])
