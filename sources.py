@@ -440,6 +440,7 @@ def whole_file(path):
         yield part
         os.replace(part, path)
     except OSError as error:
-        raise OSError(f"{path} cannot be written: {error}. It is as it was.") from error
+        reason = error.strerror or error
+        raise OSError(f"{path} cannot be written: {reason}") from error
     finally:
         part.unlink(missing_ok=True)

@@ -107,7 +107,7 @@ def vgg_features(model, image):
     return x
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_losses_against_a_plain_calculation(channels, vgg_weights):
     vgg = training.load_vgg19("block5_conv4", str(vgg_weights))
     assert vgg.layers[-1].name == "block5_conv4" and not vgg.trainable_weights

@@ -372,7 +372,7 @@ def test_not_a_number_in_the_first_epoch_is_an_error(run_broken):
 def test_file_that_cannot_be_written_is_named_and_stays_whole(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("whole")
-    with pytest.raises(OSError, match="file.txt cannot be written: .*No space left"):
+    with pytest.raises(OSError, match="file.txt cannot be written: No space left"):
         with data.whole_file(path) as part:
             part.write_text("half")
             raise OSError(28, "No space left on device")

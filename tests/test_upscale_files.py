@@ -227,7 +227,7 @@ def test_full_disk_leaves_nothing_half_written(run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image.Image, "save", save)
     status, _ = run("a.png")
-    assert "a.png: [Errno 28] No space left on device" in status
+    assert "a_x2.png cannot be written: No space left on device" in status
     assert not list((tmp_path / "upscaled").iterdir())
 
 
