@@ -196,7 +196,9 @@ def test_step_follows_the_gradients_of_both_losses(small_discriminator):
 
 
 @pytest.mark.parametrize("adversarial_weight", [0, 1e-3])
-@pytest.mark.parametrize("content", ["mse", "vgg22", "vgg54"])
+@pytest.mark.parametrize(
+    "content", ["mse", "vgg22", pytest.param("vgg54", marks=pytest.mark.slow)]
+)
 def test_six_configurations_train(
     content, adversarial_weight, vgg_weights, small_discriminator
 ):
