@@ -40,6 +40,7 @@ class Run:
     stopped: bool = False  # ended before EPOCHS, by early stopping
     networks: dict = dataclasses.field(default_factory=dict)  # what is saved, by file
     keep: str = "best"  # or "last"
+    saved: pathlib.Path = None  # where the networks are; `folder`, in the first process
     callbacks: list = dataclasses.field(default_factory=list)
 
     @property
@@ -106,7 +107,7 @@ def open_run(model, results, name, settings, networks=None, keep="best"):
         if not optimizer.built:
             optimizer.build(variables)
     networks = networks or {"model": model}
-    run = Run(folder, model, settings, networks=networks, keep=keep)
+    run = Run(folder, model, settings, networks=networks, keep=keep, saved=folder)
     old = folder.is_dir() and any(folder.iterdir())
     changes = _restore(run) if old else []
     hardware.wait_for_all()  # all have read what the first will now write over
@@ -387,11 +388,12 @@ def report(run, name, pairs, beside=None, self_ensemble=True):
     if run.epoch == 0:
         print("No epoch was finished: reporting on the network as it is.")
         run.save()
+    hardware.wait_for_all()  # until the first has saved its networks
     scores = {}
     for file, dataset in (
         pairs if isinstance(pairs, dict) else {"model": pairs}
     ).items():
-        files = {**(beside or {}), name: run.folder / f"{file}.keras"}
+        files = {**(beside or {}), name: run.saved / f"{file}.keras"}
         models = {row: keras.saving.load_model(path) for row, path in files.items()}
         ending = file.removeprefix("model")
         rows = compare(

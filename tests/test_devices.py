@@ -126,8 +126,9 @@ def test_two_devices_of_jax_train_as_one(tmp_path, smooth_pictures):
 def test_two_processes_train_as_one(name, tmp_path, smooth_pictures):
     one = settings(name, smooth_pictures, tmp_path / "one")
     finish(start([(name, one, None)], KERAS_BACKEND="jax"))
+    outputs = []
     two = settings(name, smooth_pictures, tmp_path / "two")
-    for until in (1, None):  # the second time both go on
+    for until in (1, None, None):  # at first both go on, then to the report
         with socket.socket() as free:
             free.bind(("localhost", 0))
             port = free.getsockname()[1]
@@ -142,7 +143,9 @@ def test_two_processes_train_as_one(name, tmp_path, smooth_pictures):
             for number in range(2)
         ]
         first, second = map(finish, processes)
-    assert "Going on in" in first and "PSNR Y" in first
+        outputs.append(first)
+    assert "Going on in" in outputs[1] and "straight to the report" in outputs[2]
+    assert "PSNR Y" in first
     assert "Process 1 of 2" in second and "PSNR Y" not in second
     assert_close(only_folder(tmp_path / "one"), only_folder(tmp_path / "two"))
 
