@@ -25,9 +25,8 @@ whose Y goes from 0 to 1: PSNR on that scale is 1.3 dB lower for the same pictur
 
 The example also reads `BSDS500/data` as one folder, with the 200 test photographs in
 it, and trains on four fifths of all: its scores are of pictures that the network has
-seen. To a network this small that makes next to no difference, but one that is large
-enough to remember pictures has scores that are too high, and nobody can compare either
-with those of a paper. Here `"bsds500"` keeps to the official split.
+seen, and nobody can compare them with those of a paper. Here `"bsds500"` keeps to the
+official split.
 
 [1]: https://keras.io/examples/vision/super_resolution_sub_pixel/
 """

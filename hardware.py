@@ -17,8 +17,9 @@ def set_precision(policy="auto"):
     Args:
         policy: `"float32"`, `"mixed_bfloat16"`, `"mixed_float16"`, or `"auto"`: bfloat16
             where the CPU has AMX or AVX512-BF16 (with TensorFlow; with JAX it gains
-            nothing there) or the GPU is of the Ampere generation or newer, float16 (Keras scales the loss) on GPUs of the Volta and Turing
-            generations, else float32.
+            nothing there) or the GPU is of the Ampere generation or newer, float16
+            (Keras scales the loss) on GPUs of the Volta and Turing generations, else
+            float32.
 
     Returns:
         Name of the policy set.

@@ -22,10 +22,10 @@ make use of hundreds of them. Its two answers:
   the channel is multiplied by the result.
 
 The paper's network has 10 groups of 20 blocks, 15.6 million parameters and more than 400
-layers. On two CPU cores that would be a matter of months, so this script trains 4 groups
-of 4 blocks by default, about as large as EDSR's baseline. It also differs from the paper
-in how the network starts: it adds to its input, each pixel repeated, and starts from
-exactly that. Set `IMAGE_SKIP = False` for the plain network of the paper.
+layers. That is not for two CPU cores, so this script trains 4 groups of 4 blocks by
+default, about as large as EDSR's baseline. It also differs from the paper in how the
+network starts: it adds to its input, each pixel repeated, and starts from exactly that.
+Set `IMAGE_SKIP = False` for the plain network of the paper.
 """
 
 """

@@ -22,7 +22,6 @@ import data
 import hardware
 import metrics
 import pictures
-import upscale
 
 # --- The results folder ----------------------------------------------------------------
 

@@ -249,7 +249,8 @@ def upscale_file(model, source, target, scale=None, self_ensemble=False, progres
     """Enlarges a picture file and writes it, whole or not at all.
 
     The picture is turned upright as its EXIF data says. That data (of TIFF files what it
-    shows, who made it, when and with what) and its colour profile are kept. Grey stays grey. An alpha channel is enlarged beside the colours, by bicubic.
+    shows, who made it, when and with what) and its colour profile are kept. Grey stays
+    grey. An alpha channel is enlarged beside the colours, by bicubic.
 
     Args:
         model: a network, as for `upscale`.

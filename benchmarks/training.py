@@ -46,35 +46,9 @@ def keras_step(policy, image_skip):
 def torch_step(compiled):
     """The same network and step in PyTorch."""
     import torch
-    from torch import nn
+    import torch_edsr
 
-    class Block(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first = nn.Conv2d(64, 64, 3, padding=1)
-            self.second = nn.Conv2d(64, 64, 3, padding=1)
-
-        def forward(self, x):
-            return x + self.second(torch.relu(self.first(x)))
-
-    class EDSR(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.head = nn.Conv2d(3, 64, 3, padding=1)
-            blocks = [Block() for _ in range(16)]
-            self.body = nn.Sequential(*blocks, nn.Conv2d(64, 64, 3, padding=1))
-            ups = [
-                layer
-                for _ in range(2)
-                for layer in (nn.Conv2d(64, 256, 3, padding=1), nn.PixelShuffle(2))
-            ]
-            self.tail = nn.Sequential(*ups, nn.Conv2d(64, 3, 3, padding=1))
-
-        def forward(self, x):
-            x = self.head(x / 255 - 0.5)
-            return 255 * self.tail(self.body(x) + x) + 127.5
-
-    model = EDSR().to(memory_format=torch.channels_last)
+    model = torch_edsr.EDSR().to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), 1e-4)
     network = torch.compile(model) if compiled else model
 

@@ -51,27 +51,9 @@ def build(name):
 
 def build_torch():
     import torch
-    from torch import nn
+    import torch_edsr
 
-    def convolution(inputs, outputs):
-        return nn.Conv2d(inputs, outputs, 3, padding=1)
-
-    class Residual(nn.Sequential):
-        def forward(self, x):
-            return x + super().forward(x)
-
-    blocks = [
-        Residual(convolution(64, 64), nn.ReLU(), convolution(64, 64)) for _ in range(16)
-    ]
-    model = nn.Sequential(
-        convolution(3, 64),
-        Residual(*blocks, convolution(64, 64)),
-        convolution(64, 256),
-        nn.PixelShuffle(2),
-        convolution(64, 256),
-        nn.PixelShuffle(2),
-        convolution(64, 3),
-    ).to(memory_format=torch.channels_last)
+    model = torch_edsr.EDSR().to(memory_format=torch.channels_last)
 
     def enlarge(image, tile):
         with torch.inference_mode():

@@ -1,6 +1,5 @@
 import sys
 
-import keras
 import numpy as np
 import pytest
 

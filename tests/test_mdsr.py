@@ -3,12 +3,11 @@ import numpy as np
 import pytest
 
 import mdsr
-import metrics
 import training
 import upscale
 from test_edsr import parameters
 from test_espcn import noise
-from test_training import Process, assert_same_state, read_csv, state_of
+from test_training import read_csv, state_of
 
 TINY = {
     "SCALES": (2, 3),
@@ -73,7 +72,7 @@ def test_unknown_scales_are_named(scales):
 
 def test_one_step_trains_every_scale_by_the_sum_of_their_losses():
     model = make_random(mdsr.build_mdsr((2, 3), filters=4, blocks=1))
-    model.compile(optimizer=keras.optimizers.SGD(1e-9), loss=["mae", "mae"])
+    model.compile(optimizer=keras.optimizers.SGD(1e-3), loss=["mae", "mae"])
     lr = [noise(2, 6, 6, 3, seed=scale) for scale in (2, 3)]
     hr = [noise(2, 6 * scale, 6 * scale, 3) for scale in (2, 3)]
     sr = model(lr)
@@ -81,8 +80,8 @@ def test_one_step_trains_every_scale_by_the_sum_of_their_losses():
     before = model.get_weights()
     loss = model.train_on_batch(lr, hr, return_dict=True)["loss"]
     np.testing.assert_allclose(loss, sum(errors), rtol=1e-5)
-    gradient = [1e9 * (a - b) for a, b in zip(before, model.get_weights())]
-    assert len(gradient) == len(model.trainable_weights)
+    for weight, old in zip(model.trainable_weights, before):
+        assert not np.array_equal(weight, old), weight.path
 
 
 @pytest.mark.parametrize("scale", [2, 3])

@@ -1,7 +1,4 @@
 import functools
-import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -11,7 +8,7 @@ import tensorflow as tf
 import srgan
 import training
 from test_espcn import noise, vgg_features
-from test_training import PROJECT, assert_same_state, read_csv
+from test_training import assert_same_state, read_csv
 
 TINY = {
     "SCALE": 2,
