@@ -50,8 +50,8 @@ def upscale(model, image, self_ensemble=False, tile=512, progress=None):
         self_ensemble: averages the network's answers to the eight turns and mirrorings
             of each tile ("EDSR+", Lim et al. 2017, section 4.3), for eight times the
             work.
-        tile: largest side of a tile in pixels of `image`. Tiles of T pixels cost
-            (T / (T - 2 overlap))^2 as much as the whole in one piece.
+        tile: largest side of a tile in pixels of `image`. Smaller tiles need less
+            memory, and more time: of each, the network works on the overlaps for nothing.
         progress: function called after every tile with the part that is done, 0 to 1.
 
     Returns:
@@ -102,8 +102,9 @@ def _in_tiles(enlarge, image, result, tile, radius, progress):
         for rows in _windows(height, tile, overlap)
         for columns in _windows(width, tile, overlap)
     ]
-    for number, (y, top, bottom, x, left, right) in enumerate(windows):
-        enlarged = enlarge(image[y : y + tile, x : x + tile])
+    for number, window in enumerate(windows):
+        y, y_end, top, bottom, x, x_end, left, right = window
+        enlarged = enlarge(image[y:y_end, x:x_end])
         result[top * scale : bottom * scale, left * scale : right * scale] = enlarged[
             (top - y) * scale : (bottom - y) * scale,
             (left - x) * scale : (right - x) * scale,
@@ -113,16 +114,17 @@ def _in_tiles(enlarge, image, result, tile, radius, progress):
 
 
 def _windows(length, tile, overlap):
-    """Covers a side: for each window its start, and from where to where to keep it.
+    """Covers a side: for each window its start and end, and the part of it to keep.
 
-    All windows are of one size, the last ones shifted inward. What lies closer than
-    `overlap` to a cut is left to the neighbour.
+    The windows are as few as can be, and all of one size, as small as can be. What lies
+    closer than `overlap` to a cut is left to the neighbour.
     """
-    if length <= tile:
-        return [(0, 0, length)]
-    starts = [*range(0, length - tile, tile - 2 * overlap), length - tile]
+    count = max(1, -(-(length - 2 * overlap) // (tile - 2 * overlap)))
+    size = -(-(length + 2 * overlap * (count - 1)) // count)
+    starts = [number * (length - size) // max(1, count - 1) for number in range(count)]
     cuts = [start + overlap for start in starts[1:]]
-    return list(zip(starts, [0, *cuts], [*cuts, length]))
+    ends = [start + size for start in starts]
+    return list(zip(starts, ends, [0, *cuts], [*cuts, length]))
 
 
 def _enlarge_luma(model, image, scale, self_ensemble):
@@ -201,7 +203,17 @@ def receptive_radius(model):
 
 
 def load_network(path):
-    """Loads a `.keras` file of a super-resolution network in Keras' safe mode.
+    """Loads a super-resolution network: `load_model`, and a look at what it enlarges."""
+    model = load_model(path)
+    try:
+        scale_and_channels(model)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return model
+
+
+def load_model(path):
+    """Loads a `.keras` file in Keras' safe mode.
 
     Args:
         path: the file. Nothing in it is executed: no Lambda layers, no code.
@@ -210,7 +222,7 @@ def load_network(path):
         `keras.Model`, not compiled.
 
     Raises:
-        ValueError: in one sentence, if there is no such network in it.
+        ValueError: in one sentence, if it does not load.
     """
     path = pathlib.Path(path)
     if not path.is_file():
@@ -220,18 +232,13 @@ def load_network(path):
             f"{path} is not a model that Keras saved as .keras, or damaged."
         )
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # as many kinds as there are ways to be broken
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(
             f"{path} does not load in Keras' safe mode, which takes neither Lambda "
             f"layers nor code of others: {reason}"
         ) from error
-    try:
-        scale_and_channels(model)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    return model
 
 
 # --- Files ----------------------------------------------------------------------------
@@ -364,15 +371,22 @@ def find_pictures(paths, output):
         if not path.is_dir():
             pictures.append((path, pathlib.Path(path.name)))
             continue
-        own = path.resolve() in output.resolve().parents
+        own = _lies_in(output, path)
         for file in sorted(path.rglob("*")):
             relative = file.relative_to(path)
             known = formats.get(file.suffix.lower()) in Image.OPEN
             hidden = any(part.startswith(".") for part in relative.parts)
-            result = own and output.resolve() in file.resolve().parents
-            if known and not hidden and not result and file.is_file():
+            result = own and _lies_in(file, output)
+            there = file.is_file() or file.is_symlink()  # a broken link is named later
+            if known and not hidden and not result and there:
                 pictures.append((file, relative))
     return pictures
+
+
+def _lies_in(path, folder):
+    # Not Path.resolve, which raises an error over links in a circle.
+    path, folder = (pathlib.Path(os.path.realpath(p)) for p in (path, folder))
+    return folder in path.parents
 
 
 def plan(pictures, output, suffix, same_format):
@@ -389,17 +403,16 @@ def plan(pictures, output, suffix, same_format):
             extension = source.suffix
         target = output / relative.with_name(f"{relative.stem}{suffix}{extension}")
         other = sources_of.setdefault(target, source)
-        if other.resolve() != source.resolve():
+        if os.path.realpath(other) != os.path.realpath(source):
             raise ValueError(
                 f"{source} and {other} would both become {target}: enlarge one of them on "
                 "its own, with another --output."
             )
-    inputs = {source.resolve(): source for source in sources_of.values()}
+    inputs = {os.path.realpath(source): source for source in sources_of.values()}
     for target in sources_of:
-        if target.resolve() in inputs:
+        if source := inputs.get(os.path.realpath(target)):
             raise ValueError(
-                f"{inputs[target.resolve()]} would be overwritten: choose another "
-                "--output or --suffix."
+                f"{source} would be overwritten: choose another --output or --suffix."
             )
     return {source: target for target, source in sources_of.items()}
 

@@ -10,14 +10,14 @@ the system's cache before they are read (on Linux).
 
 The replica of DIV2K has 900 pictures of 2040x1356 pixels, pieced together of drawn ones, in
 the folders of DIV2K's zips. With the memory cache and with the cache file, the time to the
-first batch and the memory are printed, each of a process of its own.
+first batch and the memory are printed, each of a process of its own (on Linux).
 """
 
 import argparse
 import concurrent.futures
 import os
 import pathlib
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -103,13 +103,19 @@ def forget(folder):
 
 def first_batch(folder):
     """Seconds until the first batch, and the memory taken for it in bytes."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory()
     start = time.perf_counter()
     pairs = data.load(str(folder), "train", SCALE)
     next(iter(data.training_batches(pairs, SCALE, batch_size=BATCH_SIZE)))
     seconds = time.perf_counter() - start
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return seconds, 1024 * (after - before)
+    return seconds, peak_memory() - before
+
+
+def peak_memory():
+    """Most bytes of memory that this process has had so far (on Linux)."""
+    # Not getrusage, whose figure a new process inherits from the one that started it.
+    status = pathlib.Path("/proc/self/status").read_text()
+    return 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1])
 
 
 def in_a_process_of_its_own(folder, memory_limit):
@@ -171,9 +177,9 @@ def main():
         print(f"200 cold photographs: first batch after {seconds:.2f} s")
     if options.div2k:
         with tempfile.TemporaryDirectory() as folder:
-            os.environ["KERAS_HOME"] = f"{folder}/keras"  # the cache file goes there
             replica = pathlib.Path(folder) / "DIV2K"
             write_div2k(replica)
+            os.environ["KERAS_HOME"] = f"{folder}/keras"  # the cache file goes there
             for name, limit in (("in memory", 1e11), ("cache file", 0), ("again", 0)):
                 forget(replica)
                 seconds, size = in_a_process_of_its_own(replica, limit)

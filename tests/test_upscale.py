@@ -37,10 +37,11 @@ def test_tiles_without_overlap_would_be_seen(tiny_network, monkeypatch):
 @pytest.mark.parametrize("length", [1, 31, 32, 33, 47, 48, 49, 64, 100, 1000])
 def test_windows_cover_every_pixel_once(length):
     windows = upscale._windows(length, 32, 8)
-    kept = [pixel for _, start, end in windows for pixel in range(start, end)]
+    kept = [pixel for *_, first, last in windows for pixel in range(first, last)]
     assert kept == list(range(length))
-    for start, first, last in windows:
-        end = min(start + 32, length)
+    (size,) = {end - start for start, end, _, _ in windows}
+    assert size <= 32 and len(windows) * size < length + 16 * len(windows)
+    for start, end, first, last in windows:
         assert start >= 0 and end <= length
         assert first - start >= 8 or first == 0
         assert end - last >= 8 or last == length
