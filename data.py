@@ -32,7 +32,7 @@ import sources
 # Some of these are here for those who import data: draw_leaves, luma, read_image.
 from leaves import draw_leaves
 from pixels import DEGRADATIONS, bicubic_resize, degrade, luma
-from sources import TRACKS, read_image, whole_file
+from sources import TRACKS, named_errors, read_image, whole_file
 
 # More decoded pixels than this many bytes are kept in a file instead of in memory.
 MEMORY_LIMIT = 5e8
@@ -95,25 +95,41 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
             raise ValueError(f"{dataset} needs two pictures or more: one is held out.")
         known = ", ".join(f'"{name}"' for name in splits)
         raise ValueError(f'{dataset} has no "{split}" pictures, only {known}.')
-    source = splits[split]()
+    source, bad = splits.pop(split)(), []
     if source.size <= MEMORY_LIMIT:
-        pictures = _write_to_memory(_decode(source, scale))
+        pictures = _write_to_memory(_decode(source, scale, smallest, bad))
     else:
-        pictures = _write_to_cache(source, scale)
+        pictures = _write_to_cache(source, scale, smallest, bad)
+    if bad and split != "all":  # so that all of them are found at once
+        for name in splits.keys() - {"all"}:
+            side = 1 if name == "test" else smallest
+            collections.deque(_decode(splits[name](), scale, side, bad), maxlen=0)
+    _refuse(bad)
     _check_sizes(pictures, smallest)
     return _as_dataset(pictures, scale)
 
 
 def _check_sizes(pictures, smallest):
-    sizes = pictures.sizes.numpy()
-    small = np.flatnonzero(sizes.min(axis=1) < smallest)
-    if len(small):
-        h, w = sizes[small[0]]
-        raise ValueError(
-            f"{pictures.names[small[0]]} is {w}x{h} pixels in low resolution, less than "
-            f"PATCH_SIZE = {smallest}, as are {len(small)} of {len(sizes)} pictures: "
-            "remove them or lower PATCH_SIZE."
+    pairs = zip(pictures.names, pictures.sizes.numpy())
+    too_small = [_too_small(name, *size, smallest) for name, size in pairs]
+    _refuse([sentence for sentence in too_small if sentence])
+
+
+def _too_small(name, height, width, smallest):
+    """What is to be said of an LR picture, if it is smaller than a patch."""
+    if min(height, width) < smallest:
+        return (
+            f"{name} is {width}x{height} pixels in low resolution, less than PATCH_SIZE "
+            f"= {smallest}: remove it or lower PATCH_SIZE."
         )
+
+
+def _refuse(bad):
+    """Raises a ValueError of all that was said about bad pictures, if anything was."""
+    if len(bad) > 1:
+        bad = [f"{len(bad)} pictures cannot be used:", *sorted(bad)]
+    if bad:
+        raise ValueError("\n".join(bad))
 
 
 def scored_split(dataset):
@@ -157,29 +173,34 @@ def _write_to_memory(pairs):
     return _as_pictures(index, pixels)
 
 
-def _write_to_cache(source, scale):
-    """Decodes into a folder of the Keras cache, unless a run before has done so."""
+def _write_to_cache(source, scale, smallest, bad):
+    """Decodes into a folder of the Keras cache, unless a run before has done so; returns
+    None, and leaves no folder, if there are bad pictures."""
     key = hashlib.sha256(repr((source.key, scale)).encode()).hexdigest()[:16]
     folder = sources.cache_folder() / "decoded" / key
     if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        for left in folder.parent.glob("tmp*"):  # by a run that was killed
-            if left.stat().st_mtime < time.time() - 24 * 3600:
-                shutil.rmtree(left, ignore_errors=True)
         print(f"Decoding about {source.size / 1e9:.1f} GB of pictures into {folder}")
         progress = keras.utils.Progbar(source.count, unit_name="picture")
-        # Two runs that start at once both write, and the first to end is used by both.
-        with tempfile.TemporaryDirectory(dir=folder.parent) as part:
-            part = pathlib.Path(part) / key
-            part.mkdir()
-            with open(part / "lr", "wb") as lr, open(part / "hr", "wb") as hr:
-                index = _write(_decode(source, scale, progress), lr, hr)
-            np.savez(part / "index.npz", **index)
-            try:
-                os.rename(part, folder)
-            except OSError:
-                if not folder.exists():
-                    raise
+        pairs = _decode(source, scale, smallest, bad, progress)
+        with named_errors(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            for left in folder.parent.glob("tmp*"):  # by a run that was killed
+                if left.stat().st_mtime < time.time() - 24 * 3600:
+                    shutil.rmtree(left, ignore_errors=True)
+            # Two runs that start at once both write; the first to end is used by both.
+            with tempfile.TemporaryDirectory(dir=folder.parent) as part:
+                part = pathlib.Path(part) / key
+                part.mkdir()
+                with open(part / "lr", "wb") as lr, open(part / "hr", "wb") as hr:
+                    index = _write(pairs, lr, hr)
+                np.savez(part / "index.npz", **index)
+                if bad:
+                    return None
+                try:
+                    os.rename(part, folder)
+                except OSError:
+                    if not folder.exists():
+                        raise
     # DLPack spares a copy in memory. Copy on write, since it takes no read-only arrays.
     maps = [np.memmap(folder / name, np.uint8, "c") for name in ("lr", "hr")]
     pixels = [tf.experimental.dlpack.from_dlpack(p.__dlpack__()) for p in maps]
@@ -214,32 +235,38 @@ def _write(pairs, lr_file, hr_file):
     return {"names": names, **{k: np.array(v, np.int64) for k, v in numbers.items()}}
 
 
-def _decode(source, scale, progress=None):
-    """Reads the pictures of a source in several threads: yields (name, LR, HR)."""
+def _decode(source, scale, smallest, bad, progress=None):
+    """Reads the pictures of a source in several threads: yields (name, LR, HR). What
+    there is to say against a picture is added to the list `bad`."""
 
     def decode(name, read):
-        return name, *_make_pair(name, *read(), scale)
+        return name, *_make_pair(name, *read(), scale, smallest)
 
     def finish(task):
         if progress:
             progress.add(1)
-        return task.result()
+        try:
+            yield task.result()
+        except ValueError as error:
+            bad.append(str(error))
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         pending = collections.deque()
         for name, read in source.pictures():
             pending.append(pool.submit(decode, name, read))
             if len(pending) > 2 * os.cpu_count():
-                yield finish(pending.popleft())
+                yield from finish(pending.popleft())
         while pending:
-            yield finish(pending.popleft())
+            yield from finish(pending.popleft())
 
 
-def _make_pair(name, hr, lr, degradation, scale):
+def _make_pair(name, hr, lr, degradation, scale, smallest):
     """Crops HR to a multiple of the scale, and makes LR where there is none."""
     height, width = hr.shape[0] // scale, hr.shape[1] // scale
     if not height or not width:
         raise ValueError(f"{name} is smaller than SCALE = {scale} pixels.")
+    if sentence := _too_small(name, height, width, smallest):
+        raise ValueError(sentence)
     hr = hr[: height * scale, : width * scale]
     if lr is None:
         lr = degrade(hr, scale, degradation, pathlib.Path(name).name)

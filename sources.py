@@ -7,7 +7,6 @@ import functools
 import os
 import pathlib
 import shutil
-import struct
 import tempfile
 import zlib
 
@@ -124,20 +123,15 @@ def to_rgb(image):
     return np.asarray(image.convert("RGB"))
 
 
-# What Pillow raises over damaged files.
-UNREADABLE = (
-    *(OSError, SyntaxError, ValueError, RuntimeError, struct.error),
-    Image.DecompressionBombError,
-)
-
-
 @contextlib.contextmanager
 def open_image(path):
     """Opens a picture; errors while it is read become a ValueError that names it."""
     try:
         with Image.open(path) as image:
             yield image
-    except UNREADABLE as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged files make Pillow raise anything
         raise ValueError(f"{path} cannot be read as a picture: {error}") from error
 
 
@@ -152,19 +146,13 @@ def _files(pairs):
     """The `Source` of a list of (HR path, LR path or None, degradation)."""
     pictures = [(str(pair[0]), functools.partial(_read_files, *pair)) for pair in pairs]
     files = [path for hr, lr, _ in pairs for path in (hr, lr) if path]
-    stats = [path.stat() for path in files]
-    key = [
-        (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
-        for path, stat in zip(files, stats)
-    ]
     with concurrent.futures.ThreadPoolExecutor() as pool:
         headers = list(pool.map(_read_header, files))
-    animated = sum(is_animated for _, is_animated in headers)
-    if animated:
-        print(f"{animated} animated pictures: their first frames are taken.")
-    size = sum(size for size, _ in headers)
-    key = (key, [degradation for _, _, degradation in pairs])
-    return Source(lambda: pictures, len(pictures), key, size)
+    keys, sizes, animated = zip(*headers)
+    if any(animated):
+        print(f"{sum(animated)} animated pictures: their first frames are taken.")
+    key = (keys, [degradation for _, _, degradation in pairs])
+    return Source(lambda: pictures, len(pictures), key, sum(sizes))
 
 
 def _read_files(hr, lr, degradation):
@@ -172,9 +160,16 @@ def _read_files(hr, lr, degradation):
 
 
 def _read_header(path):
-    """How many bytes a picture takes as RGB, and whether it is animated."""
-    with open_image(path) as image:
-        return 3 * image.width * image.height, getattr(image, "is_animated", False)
+    """What tells a file from others, how many bytes the picture takes as RGB, and
+    whether it is animated. What cannot be read is found out when it is decoded."""
+    try:
+        stat = path.stat()
+        key = (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+        with open_image(path) as image:
+            size = 3 * image.width * image.height
+            return key, size, getattr(image, "is_animated", False)
+    except (OSError, ValueError):
+        return None, 0, False
 
 
 def _folder_splits(folder):
@@ -434,13 +429,23 @@ def whole_file(path):
     Raises:
         OSError: naming the file, if it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    with named_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+            with open(part, "r+b") as file:
+                os.fsync(file.fileno())  # before the name, lest power fails in between
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def named_errors(path):
+    """Makes an error of the disk name the file or folder that cannot be written."""
     try:
-        yield part
-        os.replace(part, path)
+        yield
     except OSError as error:
         reason = error.strerror or error
         raise OSError(f"{path} cannot be written: {reason}") from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -13,8 +13,13 @@ import dataclasses
 import json
 import pathlib
 import shutil
+import signal
+import sys
 import tempfile
+import threading
+import zipfile
 
+import filelock
 import keras
 import numpy as np
 
@@ -22,6 +27,7 @@ import data
 import hardware
 import metrics
 import pictures
+import upscale
 
 # --- The results folder ----------------------------------------------------------------
 
@@ -40,6 +46,8 @@ class Run:
     networks: dict = dataclasses.field(default_factory=dict)  # what is saved, by file
     keep: str = "best"  # or "last"
     saved: pathlib.Path = None  # where the networks are; `folder`, in the first process
+    lock: filelock.FileLock = None  # keeps other runs out of the folder
+    interrupted: bool = False  # by Ctrl-C
     callbacks: list = dataclasses.field(default_factory=list)
 
     @property
@@ -61,6 +69,20 @@ class Run:
     def interruptible(self):
         """Lets Ctrl-C, or a loss that is no number any more, end the training but not the
         script, which goes on to report on the best network so far."""
+
+        def interrupt(*_):
+            # An exception raised here might be swallowed by a destructor that happens to
+            # run, as TensorFlow has many. So it is raised after the step, by Checkpoint.
+            if self.interrupted:
+                raise KeyboardInterrupt
+            self.interrupted = True
+
+        usual = signal.default_int_handler
+        # Another handler is somebody's wish, and other threads may set none.
+        ours = signal.getsignal(signal.SIGINT) is usual
+        ours = ours and threading.current_thread() is threading.main_thread()
+        if ours:
+            signal.signal(signal.SIGINT, interrupt)
         try:
             yield
         except FloatingPointError as error:
@@ -72,6 +94,9 @@ class Run:
                 f"\nInterrupted after {self.epoch} of {self.settings['EPOCHS']} epochs. "
                 "Run the script again to go on from there. Ctrl-C again skips the report."
             )
+        finally:
+            if ours:
+                signal.signal(signal.SIGINT, usual)
 
 
 def open_run(model, results, name, settings, networks=None, keep="best"):
@@ -95,6 +120,10 @@ def open_run(model, results, name, settings, networks=None, keep="best"):
 
     Returns:
         `Run`, with `folder`, `epoch`, `step` and `callbacks` for fit.
+
+    Raises:
+        ValueError: if another process trains in this folder.
+        OSError: naming the folder, if it cannot be written.
     """
     settings = {key: value for key, value in settings.items() if key != "RESULTS"}
     settings = json.loads(json.dumps(settings, default=str))
@@ -107,6 +136,10 @@ def open_run(model, results, name, settings, networks=None, keep="best"):
             optimizer.build(variables)
     networks = networks or {"model": model}
     run = Run(folder, model, settings, networks=networks, keep=keep, saved=folder)
+    if hardware.is_first():
+        run.lock = _lock(folder)
+        for left in folder.rglob(".*.part.*"):  # by a run that was killed
+            left.unlink()
     old = folder.is_dir() and any(folder.iterdir())
     changes = _restore(run) if old else []
     hardware.wait_for_all()  # all have read what the first will now write over
@@ -135,6 +168,23 @@ def open_run(model, results, name, settings, networks=None, keep="best"):
     return run
 
 
+def _lock(folder):
+    """Keeps other processes out of a folder until this one ends, whichever way."""
+    path = folder.with_name(f".{folder.name}.lock")
+    with data.named_errors(folder):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # In a notebook the same process may open its folder again.
+        lock = filelock.FileLock(path, is_singleton=True, thread_local=False)
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout as error:
+            raise ValueError(
+                f"Another process is training in {folder}: stop it or wait for it, or set "
+                "RESULTS to another folder."
+            ) from error
+    return lock
+
+
 def load_initial_weights(model, path):
     """Starts a network from a saved one: takes over the layers of equal name and shape.
 
@@ -149,11 +199,9 @@ def load_initial_weights(model, path):
         ValueError: if there is no such file or it has nothing to take over.
     """
     try:
-        source = keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"The initial weights in {path} cannot be loaded: {error}"
-        ) from error
+        source = upscale.load_model(path)
+    except ValueError as error:
+        raise ValueError(f"The initial weights cannot be loaded: {error}") from error
     theirs = {layer.name: layer.get_weights() for layer in source.layers}
     ours = [layer for layer in model.layers if layer.trainable_weights]
     taken = 0
@@ -229,15 +277,18 @@ def _restore(run):
     state_file = run.folder / "state.npz"
     if not state_file.exists():
         return [f"No state.npz in {run.folder}"]
-    state = np.load(state_file)
-    meta = json.loads(str(state["meta"]))
+    try:
+        with np.load(state_file) as state:
+            meta = json.loads(str(state["meta"]))
+            values = [state[name] for name in state.files if name != "meta"]
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+        return [f"{state_file} is damaged"]
     changes = [
         f"{key} changed from {meta['settings'].get(key)!r} to {run.settings.get(key)!r}"
         for key in sorted(meta["settings"].keys() | run.settings.keys())
         if key != "EPOCHS" and meta["settings"].get(key) != run.settings.get(key)
     ]
     variables = _variables(run.model)
-    values = [state[name] for name in state.files if name != "meta"]
     if [v.shape for v in values] != [tuple(v.shape) for v in variables]:
         changes = changes or ["The network changed"]
     if not changes:
@@ -300,6 +351,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self._check(logs, f"in step {batch + 1} of epoch {self.run.epoch + 1}")
+        if self.run.interrupted:
+            raise KeyboardInterrupt
 
     def _check(self, logs, when):
         for name, value in logs.items():
@@ -365,6 +418,18 @@ def write_csv(path, rows):
 # --- The report ------------------------------------------------------------------------
 
 
+@contextlib.contextmanager
+def _stoppable():
+    """Lets Ctrl-C end the script in one sentence."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(
+            "\nStopped. What was saved is whole; run the script again for the report."
+        )
+
+
+@_stoppable()
 def report(run, name, pairs, beside=None, self_ensemble=True):
     """Scores the networks of a run, prints the table, draws comparisons.
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import data
 import pictures
 import sources
 import edsr

@@ -83,7 +83,7 @@ def assert_close(folder, other):
 
 
 def only_folder(results):
-    (folder,) = results.iterdir()
+    (folder,) = (path for path in results.iterdir() if path.is_dir())
     return folder
 
 
@@ -194,6 +194,7 @@ for make in (train_edsr, train_srgan):
 """
 
 
+@pytest.mark.slow
 def test_two_devices_of_tensorflow_train_as_one():
     done = subprocess.run(
         [sys.executable, "-c", MIRRORED],

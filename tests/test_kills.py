@@ -1,0 +1,263 @@
+"""Scripts as users run them, in processes of their own that are stopped in every way."""
+
+import os
+import random
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import psutil
+import pytest
+
+import data
+from test_mdsr import TINY as TINY_MDSR
+from test_srgan import TINY as TINY_SRGAN
+from test_training import PROJECT, TINY, assert_same_state, state_of
+
+CONSTANTS = {"edsr": TINY, "srgan": TINY_SRGAN, "mdsr": TINY_MDSR}
+
+
+class Process:
+    """A script, its constants edited; perhaps with a limit to the size of its files."""
+
+    def __init__(self, folder, dataset, name="edsr", file_limit=None, **constants):
+        constants = {"DATASET": str(dataset), **CONSTANTS[name], **constants}
+        source = (PROJECT / f"{name}.py").read_text()
+        for constant, value in constants.items():
+            source, count = re.subn(
+                rf"^{constant} = .*$", f"{constant} = {value!r}", source, flags=re.M
+            )
+            assert count == 1
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.py").write_text(source)
+        limits = (file_limit or resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        self.log = folder / "log.txt"
+        self.process = subprocess.Popen(
+            [sys.executable, "-u", f"{name}.py"],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
+            stdout=open(self.log, "w"),
+            stderr=subprocess.STDOUT,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits),
+        )
+        self.results = folder / "results"
+
+    def wait_for(self, something):
+        """Waits for a file of the results, or for words in the log."""
+        while not any(self.results.glob(something)):
+            if something in self.log.read_text():
+                return
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.02)
+
+    def stop(self, number):
+        self.process.send_signal(number)
+        self.process.wait(timeout=120)
+        return self.log.read_text()
+
+    def finish(self, status=0):
+        self.process.wait(timeout=600)
+        assert self.process.returncode == status, self.log.read_text()
+        return self.log.read_text()
+
+
+def folders(results):
+    """Name and path of each network's folder."""
+    return {path.name: path for path in results.iterdir() if path.is_dir()}
+
+
+def assert_same_results(results, others):
+    """The same weights and averages, history and best networks, bit for bit."""
+    ours, theirs = folders(results), folders(others)
+    assert ours.keys() == theirs.keys()
+    for name, folder in ours.items():
+        other = theirs[name]
+        assert_same_state(folder, other)
+        files = [(f / "history.csv").read_text() for f in (folder, other)]
+        assert files[0] == files[1]
+        networks = sorted(path.name for path in folder.glob("*.keras"))
+        assert networks == sorted(path.name for path in other.glob("*.keras"))
+        for network in networks:
+            a, b = (keras.saving.load_model(f / network) for f in (folder, other))
+            for x, y in zip(a.get_weights(), b.get_weights(), strict=True):
+                np.testing.assert_array_equal(x, y)
+
+
+# --- Killed ---
+
+
+def kill_at_random(process, rng):
+    """Kills a script at a random moment: from its start on, or after a new epoch."""
+    states = "*/state.npz"
+    before = {path: path.stat().st_mtime_ns for path in process.results.glob(states)}
+    from_start = rng.random() < 0.3
+
+    def ready():
+        now = {path: path.stat().st_mtime_ns for path in process.results.glob(states)}
+        return from_start or (before and now != before) or len(now) > len(before)
+
+    while not ready() and process.process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(rng.uniform(0, 8 if from_start else 2))
+    return process.stop(signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_twenty_kills_change_nothing(name, tmp_path, smooth_pictures):
+    constants = {"EPOCHS": 100}
+    if name == "srgan":
+        constants = {"EPOCHS": 40, "GAN_EPOCHS": 60}
+    straight = Process(tmp_path / "straight", smooth_pictures, name, **constants)
+    straight.finish()
+    rng = random.Random(name)
+    killed = {}
+    for _ in range(20):
+        process = Process(tmp_path / "killed", smooth_pictures, name, **constants)
+        kill_at_random(process, rng)
+        assert process.process.returncode == -signal.SIGKILL, "finished too soon"
+        for network, folder in folders(process.results).items():
+            killed[network] = state_of(folder)[1]["epoch"]
+    print(f"{name}: epochs after the last kill: {killed}")
+    assert killed.keys() == folders(straight.results).keys()
+    Process(tmp_path / "killed", smooth_pictures, name, **constants).finish()
+    assert_same_results(straight.results, tmp_path / "killed/results")
+    assert not list((tmp_path / "killed/results").rglob("*.part.*"))
+
+
+@pytest.mark.slow
+def test_killed_run_goes_on_to_the_very_same_weights(tmp_path, smooth_pictures):
+    constants = {"EPOCHS": 4, "STEPS_PER_EPOCH": 20}
+    straight = Process(tmp_path / "straight", smooth_pictures, **constants)
+    straight.finish()
+    killed = Process(tmp_path / "killed", smooth_pictures, **constants)
+    killed.wait_for("*/preview/epoch_0002.png")
+    killed.stop(signal.SIGKILL)
+    folder = killed.results / "edsr_x2_pictures"
+    assert 1 <= state_of(folder)[1]["epoch"] < 4
+    (folder / ".model.1.part.keras").write_text("what a kill may leave")
+    again = Process(tmp_path / "killed", smooth_pictures, **constants)
+    assert "Going on in" in again.finish()
+    assert_same_results(straight.results, again.results)
+    assert not list(folder.rglob(".*"))
+
+
+# --- Interrupted ---
+
+
+@pytest.mark.parametrize("epoch", [pytest.param(0, marks=pytest.mark.slow), 2])
+def test_ctrl_c_still_leaves_model_table_and_pictures(tmp_path, smooth_pictures, epoch):
+    steps = 20 if epoch else 10**5
+    run = Process(tmp_path / "run", smooth_pictures, EPOCHS=500, STEPS_PER_EPOCH=steps)
+    run.wait_for(f"*/preview/epoch_{epoch:04}.png" if epoch else "*/samples.png")
+    if not epoch:
+        time.sleep(4)  # into the first epoch
+    out = run.stop(signal.SIGINT)
+    assert run.process.returncode == 0, out
+    assert "Interrupted after" in out and "PSNR Y" in out
+    folder = run.results / "edsr_x2_pictures"
+    for name in ("model.keras", "scores.csv", "comparison.png"):
+        assert (folder / name).exists()
+    finished = state_of(folder)[1]["epoch"]
+    assert finished == 0 if epoch == 0 else finished >= 1
+
+
+def test_ctrl_c_twice_stops_at_once_and_a_second_run_is_refused(
+    tmp_path, smooth_pictures
+):
+    constants = {"EPOCHS": 500, "STEPS_PER_EPOCH": 20}
+    first = Process(tmp_path / "run", smooth_pictures, **constants)
+    first.wait_for("*/preview/epoch_0001.png")
+    (tmp_path / "second").mkdir()
+    (tmp_path / "second/results").symlink_to(first.results)
+    second = Process(tmp_path / "second", smooth_pictures, **constants)
+    assert "Another process is training in results/edsr" in second.finish(1)
+    first.process.send_signal(signal.SIGINT)
+    first.wait_for("Interrupted after")
+    while first.process.poll() is None:
+        first.process.send_signal(signal.SIGINT)
+        time.sleep(3)
+    out = first.log.read_text()
+    assert first.process.returncode == 1 and "Traceback" not in out
+    assert out.splitlines()[-1].startswith("Stopped. What was saved is whole")
+    folder = first.results / "edsr_x2_pictures"
+    assert state_of(folder)[1]["epoch"] >= 1
+    keras.saving.load_model(folder / "model.keras")
+    assert not list(folder.rglob(".*"))
+
+
+# --- No room ---
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "file, limit",
+    [("state.npz", 900_000), ("model.keras", 300_000), ("samples.png", 10_000)],
+)
+def test_full_disk_is_named_and_costs_nothing(file, limit, tmp_path, smooth_pictures):
+    """A limit to the size of files stands for the disk: the system refuses to write."""
+    constants = {"FILTERS": 24, "BLOCKS": 6, "EPOCHS": 1, "PATCH_SIZE": 8}
+    for name in ("straight", "full"):
+        run = Process(tmp_path / name, smooth_pictures, **constants)
+        run.finish()
+    constants["EPOCHS"] = 3
+    run = Process(tmp_path / "full", smooth_pictures, file_limit=limit, **constants)
+    out = run.finish(1)
+    assert re.match(
+        rf"OSError: results/edsr.*{file} cannot be written: File too large",
+        out.splitlines()[-1],
+    )
+    folder = run.results / "edsr_x2_pictures"
+    assert state_of(folder)[1]["epoch"] == 1
+    keras.saving.load_model(folder / "model.keras")
+    assert not list(folder.rglob(".*"))
+    for name in ("straight", "full"):
+        Process(tmp_path / name, smooth_pictures, **constants).finish()
+    assert_same_results(tmp_path / "straight/results", run.results)
+
+
+def test_file_that_cannot_be_written_is_named_and_stays_whole(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("whole")
+    with pytest.raises(OSError, match="file.txt cannot be written: No space left"):
+        with data.whole_file(path) as part:
+            part.write_text("half")
+            raise OSError(28, "No space left on device")
+    assert path.read_text() == "whole" and list(tmp_path.iterdir()) == [path]
+
+
+# --- For long ---
+
+
+@pytest.mark.soak
+def test_long_training_leaks_nothing(tmp_path, smooth_pictures):
+    """An hour, or as many minutes as SR_SOAK_MINUTES says."""
+    minutes = float(os.environ.get("SR_SOAK_MINUTES", 60))
+    constants = {"FILTERS": 32, "BLOCKS": 8, "EPOCHS": 10**6, "STEPS_PER_EPOCH": 50}
+    run = Process(tmp_path / "run", smooth_pictures, **constants)
+    run.wait_for("*/preview/epoch_0003.png")
+    process = psutil.Process(run.process.pid)
+    samples, start = [], time.time()
+    while (now := time.time() - start) < 60 * minutes:
+        memory = process.memory_info().rss
+        samples.append((now, memory, process.num_fds(), process.num_threads()))
+        time.sleep(1)
+        assert run.process.poll() is None, run.log.read_text()
+    run.stop(signal.SIGKILL)
+    seconds, memory, files, threads = np.array(samples).T
+    settled = seconds > seconds[-1] / 4
+    slope = np.polyfit(seconds[settled] / 3600, memory[settled] / 1e6, 1)[0]
+    epochs = state_of(run.results / "edsr_x2_pictures")[1]["epoch"]
+    print(
+        f"{minutes:g} minutes, {epochs} epochs of 50 steps: {memory[-1] / 1e6:.0f} MB, "
+        f"{slope:+.1f} MB an hour, {files.min():g} to {files.max():g} files open, "
+        f"{threads.min():g} to {threads.max():g} threads"
+    )
+    assert abs(slope) < 20
+    assert np.ptp(threads) == 0
+    assert np.ptp(files) <= 2  # those being written
