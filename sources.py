@@ -448,4 +448,4 @@ def named_errors(path):
         yield
     except OSError as error:
         reason = error.strerror or error
-        raise OSError(f"{path} cannot be written: {reason}") from error
+        raise OSError(f"{path} cannot be written: {reason}") from None
