@@ -240,7 +240,8 @@ def test_file_that_cannot_be_written_is_named_and_stays_whole(tmp_path):
 def test_long_training_leaks_nothing(tmp_path, smooth_pictures):
     """An hour, or as many minutes as SR_SOAK_MINUTES says."""
     minutes = float(os.environ.get("SR_SOAK_MINUTES", 60))
-    constants = {"FILTERS": 32, "BLOCKS": 8, "EPOCHS": 10**6, "STEPS_PER_EPOCH": 50}
+    constants = {"FILTERS": 32, "BLOCKS": 8, "LEARNING_RATE": 1e-4}
+    constants |= {"EPOCHS": 10**6, "STEPS_PER_EPOCH": 50}
     run = Process(tmp_path / "run", smooth_pictures, **constants)
     run.wait_for("*/preview/epoch_0003.png")
     process = psutil.Process(run.process.pid)
