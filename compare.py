@@ -103,18 +103,18 @@ def main():
                 f"--self-ensemble {unknown.pop()}: not one of {[*networks]}."
             )
         pairs = load_pairs(options.data, options.scale)
-    except ValueError as error:
+        scores = training.compare(
+            {"bicubic": None, **networks},
+            pairs,
+            options.output / "comparison.png",
+            options.self_ensemble,
+            pictures.draw_details,
+        )
+        print(f"{hardware.name()}, networks in float32")
+        metrics.print_table(scores)
+        training.write_scores(options.output / "scores.csv", scores)
+    except (ValueError, OSError) as error:
         sys.exit(f"compare.py: {error}")
-    scores = training.compare(
-        {"bicubic": None, **networks},
-        pairs,
-        options.output / "comparison.png",
-        options.self_ensemble,
-        pictures.draw_details,
-    )
-    print(f"{hardware.name()}, networks in float32")
-    metrics.print_table(scores)
-    training.write_scores(options.output / "scores.csv", scores)
     print(f"Table and pictures are in {options.output}")
 
 

@@ -447,7 +447,7 @@ def main():
             print(f"{split}: {len(pairs)} pictures")
             if split == "train":
                 draw_pairs(pairs, picture)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"data.py: {error}")
     print(f"{options.dataset} is ready; some of its pairs are in {picture}")
 

@@ -446,6 +446,9 @@ def named_errors(path):
     """Makes an error of the disk name the file or folder that cannot be written."""
     try:
         yield
+    except FileExistsError:
+        message = f"{path} cannot be written: a file stands where a folder is to be."
+        raise OSError(message) from None
     except OSError as error:
         reason = error.strerror or error
         raise OSError(f"{path} cannot be written: {reason}") from None
