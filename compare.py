@@ -97,6 +97,8 @@ def main():
     files = options.networks or sorted(pathlib.Path("results").glob("*/model*.keras"))
     try:
         networks = load_networks(files, options.scale)
+        with data.named_errors(f"--output {options.output}"):
+            options.output.mkdir(parents=True, exist_ok=True)
         unknown = set(options.self_ensemble) - set(networks)
         if unknown:
             raise ValueError(

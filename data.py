@@ -20,6 +20,9 @@ import shutil
 import sys
 import tempfile
 import time
+import warnings
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
 
 import keras
 import numpy as np
@@ -89,12 +92,17 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
         if name not in (*DEGRADATIONS, *TRACKS):
             known = ", ".join(dict.fromkeys((*DEGRADATIONS, *TRACKS)))
             raise ValueError(f"DEGRADATION = {name!r} is not one of {known}.")
+    if not isinstance(scale, (int, np.integer)) or scale < 1:
+        raise ValueError(f"SCALE = {scale!r} is not a whole number above 0.")
     splits = sources.find_splits(str(dataset), scale, degradations, smallest)
     if split not in splits:
         if list(splits) == ["all"]:
             raise ValueError(f"{dataset} needs two pictures or more: one is held out.")
         known = ", ".join(f'"{name}"' for name in splits)
-        raise ValueError(f'{dataset} has no "{split}" pictures, only {known}.')
+        raise ValueError(
+            f'{dataset} has no "{split}" pictures, only {known}: a folder of pictures '
+            f"needs {split}/ beside them."
+        )
     source, bad = splits.pop(split)(), []
     if source.size <= MEMORY_LIMIT:
         pictures = _write_to_memory(_decode(source, scale, smallest, bad))
@@ -441,8 +449,12 @@ def main():
     degradation = tuple(options.degradation.split(","))
     path = pathlib.Path(options.dataset).expanduser()
     picture = pathlib.Path(options.output) / f"pairs_{path.name}_x{options.scale}.png"
+    splits = ["train", "validation"]
+    if path.joinpath("test").is_dir() or options.dataset in ("leaves", "bsds500"):
+        splits.append("test")
+    warnings.filterwarnings("ignore", module="PIL")  # which name no file
     try:
-        for split in ("train", "validation", scored_split(options.dataset)):
+        for split in splits:
             pairs = load(options.dataset, split, options.scale, degradation)
             print(f"{split}: {len(pairs)} pictures")
             if split == "train":

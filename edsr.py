@@ -197,7 +197,7 @@ def main():
     steps = EPOCHS * STEPS_PER_EPOCH
     warmup = min(WARMUP_STEPS, steps // 10)
     learning_rate = keras.optimizers.schedules.CosineDecay(
-        0.0, steps - warmup, warmup_target=LEARNING_RATE, warmup_steps=warmup
+        0.0, max(1, steps - warmup), warmup_target=LEARNING_RATE, warmup_steps=warmup
     )
     with hardware.devices():
         model = build_edsr(SCALE, FILTERS, BLOCKS, RESIDUAL_SCALING, IMAGE_SKIP)
@@ -228,7 +228,7 @@ def main():
             steps_per_epoch=STEPS_PER_EPOCH,
             shuffle=False,  # the batches are random already
             validation_data=data.validation_batches(validation, SCALE, PATCH_SIZE),
-            callbacks=[preview, *run.callbacks],
+            callbacks=[*run.callbacks, preview],
         )
     training.report(run, "EDSR", test)
 

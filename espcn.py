@@ -214,7 +214,7 @@ def main():
     steps = EPOCHS * STEPS_PER_EPOCH
     warmup = min(WARMUP_STEPS, steps // 10)
     learning_rate = keras.optimizers.schedules.CosineDecay(
-        0.0, steps - warmup, warmup_target=LEARNING_RATE, warmup_steps=warmup
+        0.0, max(1, steps - warmup), warmup_target=LEARNING_RATE, warmup_steps=warmup
     )
     with hardware.devices():
         model = build_espcn(SCALE, **NETWORK, image_skip=IMAGE_SKIP)
@@ -254,9 +254,9 @@ def main():
             shuffle=False,  # the batches are random already
             validation_data=crops,
             callbacks=[
-                preview,
                 training.EarlyStopping(run, "loss", PATIENCE),
                 *run.callbacks,
+                preview,
             ],
         )
     training.report(run, "ESPCN", test)

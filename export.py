@@ -64,7 +64,7 @@ def export(model, format, output, size=None):
             _difference(model, run, height, width)
             for height, width in ([size] if size else [(24, 32), (33, 17)])
         )
-        if difference > TOLERANCE:
+        if not difference <= TOLERANCE:  # or NaN
             raise ValueError(
                 f"The {format} network differs by {difference:.2f} grey levels from the "
                 "Keras network and was not kept."

@@ -210,7 +210,7 @@ def main():
     steps = EPOCHS * STEPS_PER_EPOCH
     warmup = min(WARMUP_STEPS, steps // 10)
     learning_rate = keras.optimizers.schedules.CosineDecay(
-        0.0, steps - warmup, warmup_target=LEARNING_RATE, warmup_steps=warmup
+        0.0, max(1, steps - warmup), warmup_target=LEARNING_RATE, warmup_steps=warmup
     )
     with hardware.devices():
         model = build_mdsr(SCALES, FILTERS, BLOCKS, IMAGE_SKIP)
@@ -243,10 +243,10 @@ def main():
         data.validation_batches(pairs, scale, PATCH_SIZE)
         for scale, pairs in zip(SCALES, validation)
     ]
-    callbacks = []
+    previews = []
     for scale, samples, pairs in zip(SCALES, batches, test):
         pictures.draw_samples(samples, run.folder / f"samples_x{scale}.png")
-        callbacks.append(
+        previews.append(
             pictures.Preview(
                 networks[f"model_x{scale}"],
                 next(iter(pairs)),
@@ -261,7 +261,7 @@ def main():
             steps_per_epoch=STEPS_PER_EPOCH,
             shuffle=False,  # the batches are random already
             validation_data=together(crops),
-            callbacks=[*callbacks, *run.callbacks],
+            callbacks=[*run.callbacks, *previews],
         )
     training.report(run, "MDSR", dict(zip(networks, test)))
 

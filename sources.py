@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from leaves import draw_leaves
+from pixels import DEGRADATIONS
 
 # Drawn pictures: how many for each split, and the side of each in pixels.
 LEAVES = {"train": 300, "validation": 20}
@@ -137,9 +138,15 @@ def open_image(path):
 
 def _take_turns(pairs, degradations):
     """Adds to each (HR path, LR path or None) how LR is to be made."""
-    return [
-        (*pair, degradations[i % len(degradations)]) for i, pair in enumerate(pairs)
-    ]
+    turns = []
+    for number, (hr, lr) in enumerate(pairs):
+        degradation = degradations[number % len(degradations)]
+        if lr is None and degradation not in DEGRADATIONS:
+            raise ValueError(
+                f"DEGRADATION = {degradation!r} is DIV2K's own, and {hr} has no LR picture."
+            )
+        turns.append((hr, lr, degradation))
+    return turns
 
 
 def _files(pairs):
@@ -221,7 +228,8 @@ def _list_pictures(folder):
     )
     if not files:
         raise ValueError(
-            f"{folder} holds no pictures, nor folders train and validation with pictures."
+            f"{folder} holds no pictures (those in folders below are not looked for), nor "
+            "folders train and validation with pictures."
         )
     return files
 
@@ -410,9 +418,17 @@ def _draw_leaves_folder():
 
 
 def cache_folder():
-    """The folder for datasets, `~/.keras/datasets` or below `KERAS_HOME`."""
+    """The folder for datasets, `~/.keras/datasets` or below `KERAS_HOME`. Makes it."""
     home = os.environ.get("KERAS_HOME", "~/.keras")
-    return pathlib.Path(home).expanduser() / "datasets"
+    folder = pathlib.Path(home).expanduser() / "datasets"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"{folder} cannot be made ({error.strerror}): set the environment variable "
+            "KERAS_HOME to a folder for datasets."
+        ) from None
+    return folder
 
 
 @contextlib.contextmanager

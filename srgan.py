@@ -401,7 +401,7 @@ def train(run, network, batches, crops, photograph, steps):
             steps_per_epoch=steps,
             shuffle=False,  # the batches are random already
             validation_data=crops,
-            callbacks=[preview, *run.callbacks],
+            callbacks=[*run.callbacks, preview],
         )
 
 

@@ -11,6 +11,7 @@ import contextlib
 import csv
 import dataclasses
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -28,6 +29,8 @@ import hardware
 import metrics
 import pictures
 import upscale
+
+STOPPED = "\nStopped. What was saved is whole; run the script again for the report."
 
 # --- The results folder ----------------------------------------------------------------
 
@@ -74,8 +77,9 @@ class Run:
             # An exception raised here might be swallowed by a destructor that happens to
             # run, as TensorFlow has many. So it is raised after the step, by Checkpoint.
             if self.interrupted:
-                raise KeyboardInterrupt
+                sys.exit(STOPPED)
             self.interrupted = True
+            os.write(2, b"\nStopping after this step.\n")  # print is not for handlers
 
         usual = signal.default_int_handler
         # Another handler is somebody's wish, and other threads may set none.
@@ -171,7 +175,7 @@ def open_run(model, results, name, settings, networks=None, keep="best"):
 def _lock(folder):
     """Keeps other processes out of a folder until this one ends, whichever way."""
     path = folder.with_name(f".{folder.name}.lock")
-    with data.named_errors(folder):
+    with data.named_errors(f"RESULTS = {str(folder.parent)!r}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         # In a notebook the same process may open its folder again.
         lock = filelock.FileLock(path, is_singleton=True, thread_local=False)
@@ -291,6 +295,8 @@ def _restore(run):
     variables = _variables(run.model)
     if [v.shape for v in values] != [tuple(v.shape) for v in variables]:
         changes = changes or ["The network changed"]
+    if changes and not meta["epoch"]:
+        return []  # nothing to keep: the new run takes its place
     if not changes:
         for variable, value in zip(variables, values):
             variable.assign(value)
@@ -340,9 +346,10 @@ def save_model(model, path):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Keeps the folder of a run up to date: networks, history, curves, then state.
+    """Keeps the folder of a run up to date: networks, history, state, then curves.
 
-    The state comes last, since a run goes on from it as if all before it was done.
+    The state follows what belongs to it, since a run goes on from there. Drawings come
+    last, here and in the scripts: one that fails costs no epoch.
     """
 
     def __init__(self, run):
@@ -357,10 +364,11 @@ class Checkpoint(keras.callbacks.Callback):
     def _check(self, logs, when):
         for name, value in logs.items():
             if not np.isfinite(float(value)):
+                kept = f" What was saved after epoch {self.run.epoch} is kept."
                 raise FloatingPointError(
-                    f"{name} became {float(value)} {when}, which ends the training. What "
-                    f"was saved after epoch {self.run.epoch} is kept. A lower LEARNING_RATE "
-                    'or PRECISION = "float32" may help.'
+                    f"{name} became {float(value)} {when}, which ends the training."
+                    f"{kept if self.run.epoch else ''} A lower LEARNING_RATE may help, or "
+                    'PRECISION = "float32" where it is another.'
                 )
 
     def on_epoch_end(self, epoch, logs=None):
@@ -374,10 +382,10 @@ class Checkpoint(keras.callbacks.Callback):
             run.best = max(score, run.best)
             run.save()
         write_csv(run.folder / "history.csv", run.history)
-        pictures.draw_curves(run.history, run.folder / "curves.png")
         run.epoch = epoch + 1
         run.stopped = self.model.stop_training and run.epoch < run.settings["EPOCHS"]
         _write_state(run)
+        pictures.draw_curves(run.history, run.folder / "curves.png")
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
@@ -424,9 +432,7 @@ def _stoppable():
     try:
         yield
     except KeyboardInterrupt:
-        sys.exit(
-            "\nStopped. What was saved is whole; run the script again for the report."
-        )
+        sys.exit(STOPPED)
 
 
 @_stoppable()

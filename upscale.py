@@ -15,6 +15,7 @@ import contextlib
 import os
 import pathlib
 import sys
+import warnings
 import zipfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
@@ -58,7 +59,8 @@ def upscale(model, image, self_ensemble=False, tile=512, progress=None):
         uint8 RGB array [H*scale, W*scale, 3].
 
     Raises:
-        ValueError: if `image` is not RGB, or the model is not such a network.
+        ValueError: if `image` is not RGB, or the model is not such a network, or answers
+            with what are no numbers.
         MemoryError: if not even the smallest tile fits.
     """
     image = np.asarray(image)
@@ -145,6 +147,11 @@ def _predict(model, image, self_ensemble):
         with _whole_batches():
             enlarged = np.asarray(model.predict_on_batch(turned[None]))[0]
         total = total + np.rot90(enlarged[:, ::mirror], -turn)
+    if not np.isfinite(total).all():
+        raise ValueError(
+            f"{model.name} answers with NaN or infinity: its file is damaged, or its "
+            "training failed."
+        )
     return total / (8 if self_ensemble else 1)
 
 
@@ -175,7 +182,9 @@ def scale_and_channels(model):
         _, _, _, channels = model.input_shape
         _, height, width, out = model.compute_output_shape((1, 32, 32, channels))
     except (TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{model.name} does not take and give one picture.") from error
+        raise ValueError(
+            f"{model.name} does not take a picture of any size and give one."
+        ) from error
     if channels not in (1, 3) or out != channels:
         raise ValueError(f"{model.name} does not take and give RGB or luma.")
     if height != width or height % 32:
@@ -226,7 +235,8 @@ def load_model(path):
     """
     path = pathlib.Path(path)
     if not path.is_file():
-        raise ValueError(f"{path}: there is no such file.")
+        problem = "this is a folder" if path.is_dir() else "there is no such file"
+        raise ValueError(f"{path}: {problem}.")
     if path.suffix != ".keras" or not zipfile.is_zipfile(path):
         raise ValueError(
             f"{path} is not a model that Keras saved as .keras, or damaged."
@@ -236,8 +246,8 @@ def load_model(path):
     except Exception as error:  # as many kinds as there are ways to be broken
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(
-            f"{path} does not load in Keras' safe mode, which takes neither Lambda "
-            f"layers nor code of others: {reason}"
+            f"{path} is damaged, or has Lambda layers or code of others in it, which are "
+            f"never run: {reason.split('. ')[0]}"
         ) from error
 
 
@@ -402,6 +412,10 @@ def plan(pictures, output, suffix, same_format):
         if same_format and known in FORMATS:
             extension = source.suffix
         target = output / relative.with_name(f"{relative.stem}{suffix}{extension}")
+        other = sources_of.get(target)
+        if other and other != source and other.parent == source.parent:
+            # As a.jpg beside a.png
+            target = target.with_name(f"{relative.name}{suffix}{extension}")
         other = sources_of.setdefault(target, source)
         if os.path.realpath(other) != os.path.realpath(source):
             raise ValueError(
@@ -454,17 +468,19 @@ def main():
         )
     if options.scale is not None and not 0 < options.scale < 100:
         sys.exit("upscale.py: --scale must be more than 0 and less than 100.")
+    if options.suffix and pathlib.Path(options.suffix).name != options.suffix:
+        sys.exit("upscale.py: --suffix is a part of file names, without slashes.")
+    warnings.filterwarnings("ignore", module="PIL")  # which name no file
     try:
         model = load_network(options.model or WEIGHTS)
         scale = options.scale or scale_and_channels(model)[0]
         suffix = f"_x{scale:g}" if options.suffix is None else options.suffix
         pictures = find_pictures(options.pictures, options.output)
         targets = plan(pictures, options.output, suffix, options.format == "same")
-        options.output.mkdir(parents=True, exist_ok=True)
-    except ValueError as error:
+        with data.named_errors(f"--output {options.output}"):
+            options.output.mkdir(parents=True, exist_ok=True)
+    except (ValueError, OSError) as error:
         sys.exit(f"upscale.py: {error}")
-    except OSError as error:
-        sys.exit(f"upscale.py: --output {options.output} cannot be written to: {error}")
     if not targets:
         sys.exit("upscale.py: there are no pictures in these folders.")
     failures = []

@@ -284,6 +284,6 @@ def test_networks_name_no_code(layer, tmp_path, model_file):
                 hostile_layer["config"] = {"args": [argument], "name": argument}
                 content = json.dumps(config)
             new.writestr(name, content)
-    with pytest.raises(ValueError, match="neither Lambda layers nor code of others"):
+    with pytest.raises(ValueError, match="has Lambda layers or code of others"):
         upscale.load_model(hostile)
     assert not ran.exists()

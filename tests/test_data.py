@@ -260,7 +260,7 @@ def test_bsds500_out_of_reach_says_what_to_do(monkeypatch):
     "arguments, message",
     [
         (("nowhere", "train", 4), "DATASET = 'nowhere' is neither a folder"),
-        (("empty", "train", 4), "empty holds no pictures, nor folders"),
+        (("empty", "train", 4), "empty holds no pictures .*, nor folders"),
         (("one", "train", 4), "one needs two pictures or more"),
         (
             ("split", "validation", 4),
@@ -273,6 +273,12 @@ def test_bsds500_out_of_reach_says_what_to_do(monkeypatch):
         (
             ("two", "all", 2, "bicubic", 21),
             "2 pictures cannot be used:\n.*a.png is 24x20 .* = 21: .*\n.*b.png",
+        ),
+        (("two", "all", 0), "SCALE = 0 is not a whole number above 0"),
+        (("two", "all", 2.0), "SCALE = 2.0 is not a whole number above 0"),
+        (
+            ("two", "all", 2, "unknown"),
+            "'unknown' is DIV2K's own, and two/a.png has no",
         ),
         (("split", "training", 4), 'split has no "training" pictures, only "train"'),
         (("two", "all", 4, "blur"), "DEGRADATION = 'blur' is not one of bicubic, area"),

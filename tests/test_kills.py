@@ -185,7 +185,8 @@ def test_ctrl_c_twice_stops_at_once_and_a_second_run_is_refused(
         first.process.send_signal(signal.SIGINT)
         time.sleep(3)
     out = first.log.read_text()
-    assert first.process.returncode == 1 and "Traceback" not in out
+    # The last signal may have met Python on its way out.
+    assert first.process.returncode in (1, -signal.SIGINT) and "Traceback" not in out
     assert out.splitlines()[-1].startswith("Stopped. What was saved is whole")
     folder = first.results / "edsr_x2_pictures"
     assert state_of(folder)[1]["epoch"] >= 1

@@ -181,6 +181,14 @@ def test_changed_network_moves_the_old_run_aside(run_edsr, monkeypatch):
     assert "The network changed: kept the previous run as" in out
 
 
+def test_run_without_a_finished_epoch_is_replaced(run_edsr):
+    folder, out = run_edsr(EPOCHS=0)
+    assert "No epoch was finished" in out and "PSNR Y" in out
+    folder, out = run_edsr(EPOCHS=1, SEED=1)
+    assert "New run in" in out and "changed" not in out
+    assert list(folder.parent.glob("[!.]*")) == [folder]
+
+
 def test_folder_without_state_is_not_overwritten(run_edsr, tmp_path):
     folder = tmp_path / "results/edsr_x2_pictures"
     folder.mkdir(parents=True)
@@ -312,9 +320,7 @@ def test_damaged_state_is_moved_aside(run_edsr):
 
 def test_results_that_cannot_be_written_are_named(run_edsr, tmp_path):
     (tmp_path / "results").write_text("a file")
-    with pytest.raises(
-        OSError, match="edsr_x2_pictures cannot be written: a file stands"
-    ):
+    with pytest.raises(OSError, match="RESULTS = .*results. cannot be written: a file"):
         run_edsr()
 
 

@@ -96,7 +96,7 @@ def test_errors_say_what_is_wrong(tiny_network):
     colours = keras.Model(inputs, keras.layers.Conv2D(5, 1)(inputs), name="five")
     for model, message in [
         (smaller, "half makes 16x16 pixels of 32x32"),
-        (classes, "classes does not take and give one picture"),
+        (classes, "classes does not take a picture of any size"),
         (colours, "five does not take and give RGB or luma"),
     ]:
         with pytest.raises(ValueError, match=message):

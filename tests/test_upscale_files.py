@@ -171,10 +171,17 @@ def test_no_input_is_overwritten(run, tmp_path):
     status, _ = run("a.png", "--output", ".", "--suffix", "")
     assert "a.png would be overwritten" in status
     assert (tmp_path / "a.png").read_bytes() == before
-    draw(tmp_path / "a.jpg")
-    status, _ = run("a.png", "a.jpg")
+
+
+def test_pictures_that_differ_in_their_ending_alone(run, tmp_path):
+    for name in ("in/a.png", "in/a.jpg", "other/a.jpg"):
+        draw(tmp_path / name)
+    assert run("in")[0] == 0
+    results = {path.name for path in (tmp_path / "upscaled").iterdir()}
+    assert results == {"a_x2.png", "a.png_x2.png"}
+    status, _ = run("in/a.jpg", "other/a.jpg", "--output", "new")
     assert "would both become" in status
-    assert not (tmp_path / "upscaled").exists()
+    assert not (tmp_path / "new").exists()
 
 
 def test_results_beside_the_pictures(run, tmp_path):
@@ -208,7 +215,10 @@ def test_exif_of_tiff_is_kept_and_its_structure_is_not(run, tmp_path):
 def test_output_that_is_no_folder_is_named_before_the_work(run, tmp_path):
     draw(tmp_path / "a.png")
     status, out = run("a.png", "--output", "a.png")
-    assert "--output a.png cannot be written to" in status and "1 of 1" not in out
+    assert (
+        "--output a.png cannot be written: a file stands" in status
+        and "1 of 1" not in out
+    )
 
 
 def test_own_results_are_not_enlarged_again(run, tmp_path):
@@ -237,6 +247,16 @@ def test_without_a_model_it_says_how_to_get_one(run, monkeypatch, tmp_path):
     assert "python edsr.py" in status
 
 
+def test_network_that_answers_with_nan_is_named(run, tmp_path, tiny_network):
+    draw(tmp_path / "a.png")
+    model = tiny_network(2)
+    model.set_weights([np.nan * weight for weight in model.get_weights()])
+    training.save_model(model, tmp_path / "nan.keras")
+    status, _ = run("a.png", model=tmp_path / "nan.keras")
+    assert "a.png: edsr_x2 answers with NaN or infinity" in status
+    assert not list((tmp_path / "upscaled").iterdir())
+
+
 def test_what_is_no_network_is_refused(run, tmp_path):
     draw(tmp_path / "a.png")
     ran = tmp_path / "ran"
@@ -262,8 +282,8 @@ def test_what_is_no_network_is_refused(run, tmp_path):
         "text.keras": "is not a model that Keras saved",
         "broken.keras": "is not a model that Keras saved",
         "a.png": "is not a model that Keras saved",
-        "lambda.keras": "neither Lambda layers nor code of others",
-        "custom.keras": "neither Lambda layers nor code of others",
+        "lambda.keras": "damaged, or has Lambda layers or code of others in it, which are",
+        "custom.keras": "damaged, or has Lambda layers or code of others in it, which are",
         "half.keras": "half.keras: half makes 16x16 pixels of 32x32: not a whole multiple of its input",
     }.items():
         status, _ = run("a.png", model=tmp_path / name)
