@@ -1,0 +1,59 @@
+"""Turns a training script into a notebook, which has to lie beside the other files.
+
+    pip install nbformat
+    python notebook.py edsr.py        # writes edsr.ipynb
+
+The scripts have the form of keras.io's tutobooks: prose stands between lines of three
+double quotes, and code between the pieces of prose. keras.io's own converter takes them,
+too, for files that are to become a page there.
+"""
+
+import argparse
+import pathlib
+import re
+import sys
+
+
+def to_notebook(source):
+    """Makes a notebook of a script.
+
+    Args:
+        source: text of the script. The first piece of prose has a line each for Title,
+            Author, Date created and so on.
+
+    Returns:
+        A notebook of nbformat 4, not run.
+    """
+    from nbformat import v4
+
+    _, header, *pieces = re.split(r'^"""\n', source, flags=re.MULTILINE)
+    title, *fields = (line.split(": ", 1) for line in header.splitlines())
+    lines = [f"# {title[1]}", "", *(f"**{name}:** {text}<br>" for name, text in fields)]
+    cells = [v4.new_markdown_cell("\n".join(lines))]
+    for number, piece in enumerate(pieces):
+        new_cell = v4.new_markdown_cell if number % 2 else v4.new_code_cell
+        if piece.strip():
+            cells.append(new_cell(piece.strip()))
+    return v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("script", type=pathlib.Path, help="such as edsr.py")
+    script = parser.parse_args().script
+    try:
+        import nbformat
+    except ImportError:
+        sys.exit("notebook.py: this needs a package: pip install nbformat")
+    target = script.with_suffix(".ipynb")
+    if target.exists():
+        sys.exit(f"notebook.py: {target} exists already; move it first.")
+    try:
+        nbformat.write(to_notebook(script.read_text()), target)
+    except (OSError, ValueError) as error:
+        sys.exit(f"notebook.py: {script} does not become a notebook: {error}")
+    print(f"Wrote {target}")
+
+
+if __name__ == "__main__":
+    main()
