@@ -455,9 +455,11 @@ def report(run, name, pairs, beside=None, self_ensemble=True):
     Returns:
         dict from the names of the rows to what `metrics.evaluate` gives.
     """
-    if run.epoch == 0:
+    if not run.epoch:
         print("No epoch was finished: reporting on the network as it is.")
         run.save()
+    else:  # again, in case the run was killed while it drew
+        pictures.draw_curves(run.history, run.folder / "curves.png")
     hardware.wait_for_all()  # until the first has saved its networks
     scores = {}
     for file, dataset in (
