@@ -253,9 +253,10 @@ def test_long_training_leaks_nothing(tmp_path, smooth_pictures):
         time.sleep(1)
         assert run.process.poll() is None, run.log.read_text()
     run.stop(signal.SIGKILL)
-    seconds, memory, files, threads = np.array(samples).T
-    settled = seconds > seconds[-1] / 4
-    slope = np.polyfit(seconds[settled] / 3600, memory[settled] / 1e6, 1)[0]
+    samples = np.array(samples)
+    settled = samples[len(samples) // 4 :]
+    seconds, memory, files, threads = settled.T
+    slope = np.polyfit(seconds / 3600, memory / 1e6, 1)[0]
     epochs = state_of(run.results / "edsr_x2_pictures")[1]["epoch"]
     print(
         f"{minutes:g} minutes, {epochs} epochs of 50 steps: {memory[-1] / 1e6:.0f} MB, "
