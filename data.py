@@ -149,11 +149,15 @@ def scored_split(dataset):
     Returns:
         `"test"`, or `"validation"` for a dataset without test pictures, which is said.
     """
-    folder = pathlib.Path(dataset).expanduser()
-    if dataset in ("leaves", "bsds500") or (folder / "test").is_dir():
+    if _has_test(dataset):
         return "test"
     print(f"{dataset} has no test pictures: the scores are those of the validation.")
     return "validation"
+
+
+def _has_test(dataset):
+    folder = pathlib.Path(dataset).expanduser()
+    return dataset in ("leaves", "bsds500") or (folder / "test").is_dir()
 
 
 def _as_dataset(pictures, scale):
@@ -449,9 +453,7 @@ def main():
     degradation = tuple(options.degradation.split(","))
     path = pathlib.Path(options.dataset).expanduser()
     picture = pathlib.Path(options.output) / f"pairs_{path.name}_x{options.scale}.png"
-    splits = ["train", "validation"]
-    if path.joinpath("test").is_dir() or options.dataset in ("leaves", "bsds500"):
-        splits.append("test")
+    splits = ["train", "validation"] + ["test"] * _has_test(options.dataset)
     warnings.filterwarnings("ignore", module="PIL")  # which name no file
     try:
         for split in splits:

@@ -22,19 +22,24 @@ from test_training import PROJECT, TINY, assert_same_state, state_of
 CONSTANTS = {"edsr": TINY, "srgan": TINY_SRGAN, "mdsr": TINY_MDSR}
 
 
+def edited(script, constants):
+    """The text of a script with other constants."""
+    source = (PROJECT / script).read_text()
+    for constant, value in constants.items():
+        source, count = re.subn(
+            rf"^{constant} = .*$", f"{constant} = {value!r}", source, flags=re.M
+        )
+        assert count == 1
+    return source
+
+
 class Process:
     """A script, its constants edited; perhaps with a limit to the size of its files."""
 
     def __init__(self, folder, dataset, name="edsr", file_limit=None, **constants):
         constants = {"DATASET": str(dataset), **CONSTANTS[name], **constants}
-        source = (PROJECT / f"{name}.py").read_text()
-        for constant, value in constants.items():
-            source, count = re.subn(
-                rf"^{constant} = .*$", f"{constant} = {value!r}", source, flags=re.M
-            )
-            assert count == 1
         folder.mkdir(exist_ok=True)
-        (folder / f"{name}.py").write_text(source)
+        (folder / f"{name}.py").write_text(edited(f"{name}.py", constants))
         limits = (file_limit or resource.RLIM_INFINITY, resource.RLIM_INFINITY)
         self.log = folder / "log.txt"
         self.process = subprocess.Popen(

@@ -10,6 +10,7 @@ import pytest
 import notebook
 from test_devices import SCRIPTS as SMALL
 from test_devices import TINY
+from test_kills import edited
 from test_srgan import TINY as TINY_SRGAN
 from test_style import PROJECT, SCRIPTS
 
@@ -61,13 +62,7 @@ def test_notebook_runs_cell_by_cell(name, tmp_path, smooth_pictures, monkeypatch
     """With hyperparameters that somebody has edited."""
     constants = {**TINY, **SMALL.get(name[:-3], TINY_SRGAN)}
     constants |= {"DATASET": str(smooth_pictures), "RESULTS": str(tmp_path)}
-    source = (PROJECT / name).read_text()
-    for constant, value in constants.items():
-        source, count = re.subn(
-            rf"^{constant} = .*$", f"{constant} = {value!r}", source, flags=re.M
-        )
-        assert count == 1
-    book = notebook.to_notebook(source)
+    book = notebook.to_notebook(edited(name, constants))
     monkeypatch.setenv("PYTHONPATH", str(PROJECT))
     nbclient.NotebookClient(book, timeout=300, kernel_name="python3").execute()
     out = "".join(
