@@ -4,6 +4,17 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from PIL import Image, ImageFilter
+
+# What benchmarks/leaves.py varies. Where there are two numbers: from, to.
+CONTRAST = (0.25, 1)  # of a picture's colours
+DEPTHS = (2, 4)
+BLADES = 0.15  # share of very thin leaves
+SHARP = 0.4  # share of depths in focus
+BLUR = 1.5  # pixels, mean standard deviation of the others
+ROUGHNESS = 8  # grey levels, mean
+LIGHT = 20  # grey levels, mean
+GRAIN = 2  # grey levels, mean
 
 
 def draw_leaves(size, seed):
@@ -11,7 +22,9 @@ def draw_leaves(size, seed):
 
     The occlusion model of natural images (Lee, Mumford and Huang 2001), used to train
     restoration networks by Achddou, Gousseau and Ladjal (2021): sizes follow a power
-    law, colours come from a small palette, a 1/f texture lies on top.
+    law, colours come from small palettes. Photographs have more: two to four depths lie
+    over each other here, each in or out of focus, with a roughness and a light of its
+    own, and grain lies over it all.
 
     Args:
         size: side in pixels.
@@ -21,30 +34,57 @@ def draw_leaves(size, seed):
         uint8 array [size, size, 3].
     """
     rng = np.random.default_rng(seed)
-    count = size * size // 87 + 1
-    # Density r^-3, so that every octave of sizes covers the same area. The first eighth
-    # are large and cover the background.
-    largest = 0.4 * size
-    smallest = np.full(count, rng.uniform(1.5, 4))
-    smallest[: count // 8] = size / 32
+    contrast = rng.uniform(*CONTRAST)
+    depths = rng.integers(*DEPTHS, endpoint=True)
+    picture = Image.new("RGBA", (size, size))
+    for depth in range(depths):
+        share = rng.uniform(0.04, 0.8) / depths if depth else 0.6
+        count = int(share * size * size / 87) + 1
+        leaves = _draw_depth(rng, size, count, contrast, background=depth == 0)
+        picture = Image.alpha_composite(picture, _focus(rng, leaves))
+    grain = rng.exponential(GRAIN) * rng.standard_normal((size, size, 1))
+    image = np.asarray(picture)[..., :3] + grain
+    return np.clip(image + 0.5, 0, 255).astype(np.uint8)
+
+
+def _draw_depth(rng, size, count, contrast, background):
+    """The leaves of one depth, RGBA; those of the background cover everything."""
+    largest, smallest = 0.4 * size, np.full(count, rng.uniform(1.5, 4))
+    if background:
+        smallest[: count // 8] = size / 32
+    # Density r^-3, so that every octave of sizes covers the same area.
     radius = (smallest**-2 + rng.random(count) * (largest**-2 - smallest**-2)) ** -0.5
     centre = rng.uniform(0, size, (count, 1, 2))
-    points = _leaf_outlines(rng, count) * radius[:, None, None] + centre
+    outlines = _leaf_outlines(rng, count) * radius[:, None, None] + centre
     colours = _leaf_colours(rng, count)
+    mean = colours.mean(axis=0)
+    colours = np.clip(mean + contrast * (colours - mean), 0, 1)
 
-    figure = Figure((size / 100, size / 100), dpi=100, facecolor=colours[0])
+    figure = Figure((size / 100, size / 100), dpi=100, facecolor="none")
+    if background:
+        figure.set_facecolor(colours[0])
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, size), ylim=(0, size))
     axes.axis("off")
-    axes.add_collection(PolyCollection(points, facecolors=colours, linewidths=0))
+    axes.add_collection(PolyCollection(outlines, facecolors=colours, linewidths=0))
     canvas.draw()
-    image = np.asarray(canvas.buffer_rgba())[..., :3]
-    texture = rng.uniform(2, 12) * _texture(rng, size)
-    return np.clip(image + texture[..., None] + 0.5, 0, 255).astype(np.uint8)
+    leaves = np.array(canvas.buffer_rgba(), np.float32)
+    roughness = rng.exponential(ROUGHNESS) * _noise(rng, size, rng.uniform(0, 1.2))
+    light = rng.exponential(LIGHT) * _noise(rng, size, 2)
+    leaves[..., :3] += (roughness + light)[..., None]
+    return Image.fromarray(np.clip(leaves + 0.5, 0, 255).astype(np.uint8))
+
+
+def _focus(rng, leaves):
+    """Blurs most pictures, a little or much: RGBA to RGBA."""
+    blur = 0 if rng.random() < SHARP else rng.exponential(BLUR)
+    # In RGBa colours weigh as much as they cover: what is hidden does not bleed out.
+    blurred = leaves.convert("RGBa").filter(ImageFilter.GaussianBlur(blur))
+    return blurred.convert("RGBA")
 
 
 def _leaf_outlines(rng, count):
-    """Ellipses, polygons and bars of about unit radius: [count, 36, 2]."""
+    """Ellipses, polygons, bars and blades of about unit radius: [count, 36, 2]."""
     angle = np.linspace(0, 2 * np.pi, 36, endpoint=False)
     sides = rng.choice([3, 4, 5, 40, 40, 40, 40], (count, 1))  # 40: round
     sector = np.pi / sides
@@ -53,7 +93,9 @@ def _leaf_outlines(rng, count):
         wobble = rng.normal(0, 0.25 / harmonic, (count, 1))
         phase = rng.uniform(0, 2 * np.pi, (count, 1))
         radius += wobble * np.cos(harmonic * angle + phase)
-    flatness = rng.uniform(0.1, 1, (count, 1))
+    thin = rng.random((count, 1)) < BLADES
+    shape = (count, 1)
+    flatness = np.where(thin, rng.uniform(0.01, 0.1, shape), rng.uniform(0.1, 1, shape))
     x, y = radius * np.cos(angle), radius * np.sin(angle) * flatness
     turn = rng.uniform(0, 2 * np.pi, (count, 1))
     cos, sin = np.cos(turn), np.sin(turn)
@@ -69,10 +111,10 @@ def _leaf_colours(rng, count):
     return np.clip(palette[rng.integers(0, shades, count)] + brightness + tint, 0, 1)
 
 
-def _texture(rng, size):
-    """Noise with a 1/f amplitude spectrum and unit variance: [size, size]."""
+def _noise(rng, size, power):
+    """Noise with a 1/f^power amplitude spectrum and unit variance: [size, size]."""
     rows, columns = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)
-    frequency = np.maximum(np.hypot(rows, columns), 4 / size)
-    noise = np.fft.rfft2(rng.standard_normal((size, size)))
-    texture = np.fft.irfft2(noise / frequency, (size, size))
-    return texture / texture.std()
+    frequency = np.maximum(np.hypot(rows, columns), 1 / size)
+    spectrum = np.fft.rfft2(rng.standard_normal((size, size))) / frequency**power
+    noise = np.fft.irfft2(spectrum, (size, size))
+    return noise / noise.std()

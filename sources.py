@@ -398,7 +398,7 @@ def _fetch_bsds500():
 def _draw_leaves_folder():
     """Draws what is still missing of the leaves into the Keras cache."""
     # A change to the drawing takes a new number, so that nobody trains on old pictures.
-    folder = cache_folder() / f"leaves_v1_{LEAVES_SIZE}"
+    folder = cache_folder() / f"leaves_v2_{LEAVES_SIZE}"
     wanted = [
         (folder / split / f"{number:04}.png", number if split == "train" else -number)
         for split, count in LEAVES.items()

@@ -1,0 +1,35 @@
+"""Scores of networks that took long to train, kept in a file so that none is lost."""
+
+import csv
+
+import metrics
+
+
+def score(path, name, train, tests):
+    """Trains a network and scores it, if that has not been done before.
+
+    Args:
+        path: `pathlib.Path` of a CSV file with a row for each network.
+        name: of the row.
+        train: function that returns a trained network.
+        tests: list of datasets of (LR, HR).
+
+    Returns:
+        List of the mean Y-PSNR on each dataset.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    rows = {row[0]: row[1:] for row in csv.reader(path.read_text().splitlines())}
+    if name not in rows:
+        print(f"Training: {name}")
+        model = train()
+        rows[name] = [metrics.evaluate(model, pairs)["psnr_y"] for pairs in tests]
+        with path.open("a") as file:
+            csv.writer(file).writerow([name, *rows[name]])
+    return [float(value) for value in rows[name]]
+
+
+def print_table(rows):
+    """Prints names and scores: dict from name to list of floats."""
+    for name, scores in rows.items():
+        print(f"{name:<44}", *(f"{value:8.2f}" for value in scores))
