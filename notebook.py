@@ -13,6 +13,14 @@ import pathlib
 import re
 import sys
 
+# The last cell, since notebooks are where people look.
+SHOW = """
+import glob
+from IPython.display import Image
+
+Image(max(glob.glob(f"{RESULTS}/*/comparison*.png"), key=os.path.getmtime))
+"""
+
 
 def to_notebook(source):
     """Makes a notebook of a script.
@@ -22,7 +30,7 @@ def to_notebook(source):
             Author, Date created and so on.
 
     Returns:
-        A notebook of nbformat 4, not run.
+        A notebook of nbformat 4, not run. Its last cell shows what the script drew last.
     """
     from nbformat import v4
 
@@ -34,6 +42,7 @@ def to_notebook(source):
         new_cell = v4.new_markdown_cell if number % 2 else v4.new_code_cell
         if piece.strip():
             cells.append(new_cell(piece.strip()))
+    cells.append(v4.new_code_cell(SHOW.strip()))
     return v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
 
 

@@ -39,7 +39,8 @@ def test_notebook_has_all_prose_and_code(name, tmp_path, monkeypatch):
     notebook.main()
     book = nbformat.read(tmp_path / name.replace(".py", ".ipynb"), as_version=4)
     nbformat.validate(book)
-    first, *cells = book.cells
+    first, *cells, show = book.cells
+    assert show.source == notebook.SHOW.strip()
     assert first.source.startswith("# ") and "**Description:** " in first.source
     kinds = {cell.cell_type: [] for cell in cells}
     for cell in cells:
@@ -72,3 +73,4 @@ def test_notebook_runs_cell_by_cell(name, tmp_path, smooth_pictures, monkeypatch
     )
     assert "PSNR Y" in out
     assert list(tmp_path.glob("*/model*.keras"))
+    assert "image/png" in book.cells[-1].outputs[0]["data"]
