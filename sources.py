@@ -65,11 +65,7 @@ def find_splits(dataset, scale, degradations, smallest):
         ValueError: as `data.load`.
     """
     if dataset == "leaves":
-        folder = _draw_leaves_folder()
-        splits = {split: _pair_files(folder / split) for split in LEAVES}
-        name = "grace_hopper.jpg"
-        photograph = matplotlib.cbook.get_sample_data(name, asfileobj=False)
-        splits["test"] = [(pathlib.Path(photograph), None)]
+        return _leaves(degradations)
     elif dataset == "bsds500":
         # Its official val is what the super-resolution papers call BSD100.
         official = {"train": "train", "validation": "test", "test": "val"}
@@ -395,22 +391,36 @@ def _fetch_bsds500():
     return folder / "BSDS500/data/images"
 
 
-def _draw_leaves_folder():
-    """Draws what is still missing of the leaves into the Keras cache."""
+def _leaves(degradations):
+    name = "grace_hopper.jpg"
+    photograph = matplotlib.cbook.get_sample_data(name, asfileobj=False)
+    test = [(pathlib.Path(photograph), None)]
+
+    def drawn(split):
+        return _files(
+            _take_turns(_pair_files(_draw_leaves_folder(split)), degradations)
+        )
+
+    return {
+        **{split: functools.partial(drawn, split) for split in LEAVES},
+        "test": functools.partial(_files, _take_turns(test, degradations)),
+    }
+
+
+def _draw_leaves_folder(split):
+    """Draws what is still missing of a split of the leaves into the Keras cache."""
     # A change to the drawing takes a new number, so that nobody trains on old pictures.
-    folder = cache_folder() / f"leaves_v2_{LEAVES_SIZE}"
-    wanted = [
-        (folder / split / f"{number:04}.png", number if split == "train" else -number)
-        for split, count in LEAVES.items()
-        for number in range(1, count + 1)
-    ]
-    missing = [(path, number) for path, number in wanted if not path.exists()]
+    folder = cache_folder() / f"leaves_v2_{LEAVES_SIZE}" / split
+    numbers = range(1, LEAVES[split] + 1)
+    paths = {number: folder / f"{number:04}.png" for number in numbers}
+    missing = {number: path for number, path in paths.items() if not path.exists()}
     if missing:
         print(f"Drawing {len(missing)} pictures of dead leaves into {folder}")
         progress = keras.utils.Progbar(len(missing), unit_name="picture")
-    for path, number in missing:
-        # Seeds are not negative: a second number tells validation from training.
-        image = Image.fromarray(draw_leaves(LEAVES_SIZE, [abs(number), number < 0]))
+    for number, path in missing.items():
+        # A second number, so that no picture of validation is one of training.
+        seed = [number, list(LEAVES).index(split)]
+        image = Image.fromarray(draw_leaves(LEAVES_SIZE, seed))
         with whole_file(path) as part:
             image.save(part, compress_level=1)
         progress.add(1)

@@ -122,12 +122,15 @@ def names(dataset, split, scale=2):
 
 
 def test_leaves_are_drawn_once_into_the_cache(small_leaves, keras_home):
+    data.load("leaves", "test", 4)
+    assert not list(keras_home.rglob("*.png"))  # a photograph
+    data.load("leaves", "validation", 4)
     pairs = data.load("leaves", "train", 4)
     drawn = sorted(keras_home.rglob("*.png"))
     assert len(drawn) == 5 and len(pairs) == 3
     times = [path.stat().st_mtime_ns for path in drawn]
     drawn[0].unlink()
-    data.load("leaves", "validation", 4)
+    data.load("leaves", "train", 4)
     assert [p.stat().st_mtime_ns for p in drawn[1:]] == times[1:]
     lr, hr = next(iter(pairs))
     np.testing.assert_array_equal(hr, data.read_image(drawn[0]))
