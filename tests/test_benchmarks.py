@@ -1,0 +1,55 @@
+"""Those benchmarks whose figures do not depend on the machine."""
+
+import importlib.util
+import pathlib
+import re
+import sys
+
+import numpy as np
+
+import data
+import metrics
+import training
+
+BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_protocols_start_with_that_of_the_papers(
+    tmp_path, tiny_network, make_pictures, monkeypatch, capsys
+):
+    training.save_model(tiny_network(2), tmp_path / "network.keras")
+    folder = make_pictures(tmp_path / "pictures", ["a.png", "b.png"])
+    arguments = ["protocols.py", tmp_path / "network.keras", folder]
+    monkeypatch.setattr(sys, "argv", [*map(str, arguments)])
+    load("protocols").main()
+    lines = capsys.readouterr().out.splitlines()
+    rows = [re.fullmatch(r"(.+?) +([\d.]+) +([\d.]+)", line) for line in lines]
+    bicubic = {row[1]: float(row[2]) for row in rows if row}
+    pairs = data.load(folder, "all", 2)
+    paper = metrics.evaluate(None, pairs)["psnr_y"]
+    assert abs(bicubic["as the papers"] - paper) < 0.006
+    # The luma of JPEG has 255 grey levels where that of the papers has 219.
+    wider = bicubic["luma of 0 to 255, as of JPEG"] - paper
+    assert abs(wider - 20 * np.log10(219 / 255)) < 0.1
+    assert bicubic["LR by slicing, as hr[::4, ::4]"] < paper
+    assert len(bicubic) == 9
+
+
+def test_scores_are_kept(tmp_path, make_pictures, capsys):
+    kept = load("kept")
+    pairs = data.load(make_pictures(tmp_path / "pictures", ["a.png"]), "all", 2)
+    path = tmp_path / "results" / "scores.csv"
+    first = kept.score(path, "bicubic", lambda: None, [pairs])
+    assert first == [metrics.evaluate(None, pairs)["psnr_y"]]
+
+    def train():
+        raise AssertionError("trained twice")
+
+    assert kept.score(path, "bicubic", train, [pairs]) == first
