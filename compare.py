@@ -1,6 +1,7 @@
 """Compares trained networks: a table of scores and speeds, and pictures side by side.
 
-    python compare.py                      # all in results/ that enlarge four times
+    python compare.py                      # all in results/ that enlarge four times;
+                                           # if there are none, those in weights/
     python compare.py results/edsr_x4_leaves/model.keras other.keras --data photos/
 
 The scores are those of the papers, see metrics.py.
@@ -82,7 +83,12 @@ def load_pairs(dataset, scale):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("networks", nargs="*", type=pathlib.Path, help=".keras files; all in results/")
+    add(
+        "networks",
+        nargs="*",
+        type=pathlib.Path,
+        help=".keras files; all in results/, or in weights/ if there are none",
+    )
     add("--data", default="leaves", help='as DATASET: "bsds500", a folder, ...')
     add("--scale", type=int, default=4)
     add(
@@ -94,7 +100,9 @@ def main():
     )
     add("--output", default="results/compared", type=pathlib.Path, help="folder")
     options = parser.parse_args()
-    files = options.networks or sorted(pathlib.Path("results").glob("*/model*.keras"))
+    trained = sorted(pathlib.Path("results").glob("*/model*.keras"))
+    shipped = sorted(upscale.WEIGHTS.parent.glob("*.keras"))
+    files = options.networks or trained or shipped
     try:
         networks = load_networks(files, options.scale)
         with data.named_errors(f"--output {options.output}"):

@@ -2,11 +2,11 @@
 
 As a command, for files and folders:
 
-    python upscale.py photo.jpg holiday/ --model results/edsr_x4_leaves/model.keras
+    python upscale.py photo.jpg holiday/
 
 From Python:
 
-    model = upscale.load_network("results/edsr_x4_leaves/model.keras")
+    model = upscale.load_network("weights/edsr_x4.keras")
     sr = upscale.upscale(model, lr)      # uint8 RGB [H, W, 3] -> uint8 [H*4, W*4, 3]
 """
 
@@ -440,7 +440,12 @@ def parse_arguments():
     )
     add = parser.add_argument
     add("pictures", nargs="+", type=pathlib.Path, help="files and folders")
-    add("--model", type=pathlib.Path, help="a .keras file that a script here saved")
+    add(
+        "--model",
+        type=pathlib.Path,
+        default=WEIGHTS,
+        help="a .keras file that a script here saved (weights/edsr_x4.keras)",
+    )
     add(
         "--output",
         type=pathlib.Path,
@@ -461,18 +466,13 @@ def parse_arguments():
 
 def main():
     options = parse_arguments()
-    if not options.model and not WEIGHTS.exists():
-        sys.exit(
-            "upscale.py: no network ships with this version yet. Train one with `python "
-            "edsr.py`, then add --model results/edsr_x4_leaves/model.keras"
-        )
     if options.scale is not None and not 0 < options.scale < 100:
         sys.exit("upscale.py: --scale must be more than 0 and less than 100.")
     if options.suffix and pathlib.Path(options.suffix).name != options.suffix:
         sys.exit("upscale.py: --suffix is a part of file names, without slashes.")
     warnings.filterwarnings("ignore", module="PIL")  # which name no file
     try:
-        model = load_network(options.model or WEIGHTS)
+        model = load_network(options.model)
         scale = options.scale or scale_and_channels(model)[0]
         suffix = f"_x{scale:g}" if options.suffix is None else options.suffix
         pictures = find_pictures(options.pictures, options.output)

@@ -1,0 +1,85 @@
+"""The networks that ship: that they are what their names and their cards say."""
+
+import importlib.util
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import data
+import metrics
+import upscale
+from test_espcn import TINY
+
+PROJECT = pathlib.Path(__file__).parent.parent
+FILES = sorted((PROJECT / "weights").glob("*.keras"))
+
+
+@pytest.fixture
+def train():
+    path = PROJECT / "weights" / "train.py"
+    spec = importlib.util.spec_from_file_location("train", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_default_network_ships_and_all_are_small():
+    assert upscale.WEIGHTS in FILES
+    assert sum(path.stat().st_size for path in FILES) <= 32e6
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_network_enlarges_a_photograph_better_than_bicubic(path, small_leaves):
+    model = keras.saving.load_model(path, safe_mode=True)
+    assert not model.compiled
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+    scale, channels = upscale.scale_and_channels(model)
+    assert path.stem.endswith(f"_x{scale}")
+    assert channels == (1 if "espcn" in path.stem else 3)
+    (photograph,) = data.load("leaves", "test", scale).as_numpy_iterator()
+    ours, bicubic = (metrics.evaluate(net, [photograph]) for net in (model, None))
+    assert ours["psnr_y"] > bicubic["psnr_y"] + 2
+
+
+def test_each_network_has_a_card_with_the_command_that_made_it(train):
+    text = (PROJECT / "weights" / "README.md").read_text()
+    for path in FILES:
+        (card,) = [x for x in text.splitlines() if x.startswith(f"| `{path.name}`")]
+        assert f"`python weights/train.py {path.stem}`" in card
+        script, constants = train.RECIPES[path.stem]
+        assert constants.keys() <= vars(importlib.import_module(script)).keys()
+    assert {path.stem for path in FILES} == train.RECIPES.keys()
+
+
+def test_train_runs_the_script_with_its_constants(
+    train, tmp_path, small_leaves, monkeypatch
+):
+    monkeypatch.setattr(train, "PROJECT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train.py", "espcn_x3"])
+    recipe = ("espcn", {**TINY, "DATASET": "leaves", "SCALE": 3})
+    espcn = importlib.import_module("espcn")
+    for name in (*recipe[1], "RESULTS"):  # put back when the test ends
+        monkeypatch.setattr(espcn, name, getattr(espcn, name))
+    monkeypatch.setattr(train, "RECIPES", {"espcn_x3": recipe})
+    train.main()
+    model = upscale.load_network(
+        tmp_path / "results" / "weights" / "espcn_x3_leaves" / "model.keras"
+    )
+    assert upscale.scale_and_channels(model) == (3, 1)
+    monkeypatch.setattr(sys, "argv", ["train.py", "nothing"])
+    with pytest.raises(SystemExit, match="name one of espcn_x3"):
+        train.main()
+
+
+def test_photograph_is_enlarged_right_after_cloning(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    Image.fromarray(image).save(tmp_path / "photo.jpg")
+    command = [sys.executable, PROJECT / "upscale.py", "photo.jpg"]
+    subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    with Image.open(tmp_path / "upscaled" / "photo_x4.png") as enlarged:
+        assert enlarged.size == (64, 48)
