@@ -6,7 +6,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from PIL import Image, ImageFilter
 
-# What benchmarks/leaves.py varies. Where there are two numbers: from, to.
+# What benchmarks/drawn.py varies. Where there are two numbers: from, to.
 CONTRAST = (0.25, 1)  # of a picture's colours
 DEPTHS = (2, 4)
 BLADES = 0.15  # share of very thin leaves
@@ -51,7 +51,7 @@ def _draw_depth(rng, size, count, contrast, background):
     """The leaves of one depth, RGBA; those of the background cover everything."""
     largest, smallest = 0.4 * size, np.full(count, rng.uniform(1.5, 4))
     if background:
-        smallest[: count // 8] = size / 32
+        smallest[: count // 8] = size / 32  # large ones first, to leave no gaps
     # Density r^-3, so that every octave of sizes covers the same area.
     radius = (smallest**-2 + rng.random(count) * (largest**-2 - smallest**-2)) ** -0.5
     centre = rng.uniform(0, size, (count, 1, 2))
@@ -93,9 +93,9 @@ def _leaf_outlines(rng, count):
         wobble = rng.normal(0, 0.25 / harmonic, (count, 1))
         phase = rng.uniform(0, 2 * np.pi, (count, 1))
         radius += wobble * np.cos(harmonic * angle + phase)
-    thin = rng.random((count, 1)) < BLADES
-    shape = (count, 1)
-    flatness = np.where(thin, rng.uniform(0.01, 0.1, shape), rng.uniform(0.1, 1, shape))
+    blades = rng.random((count, 1)) < BLADES
+    thin, thick = rng.uniform(0.01, 0.1, (count, 1)), rng.uniform(0.1, 1, (count, 1))
+    flatness = np.where(blades, thin, thick)
     x, y = radius * np.cos(angle), radius * np.sin(angle) * flatness
     turn = rng.uniform(0, 2 * np.pi, (count, 1))
     cos, sin = np.cos(turn), np.sin(turn)
