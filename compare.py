@@ -2,7 +2,7 @@
 
     python compare.py                      # all in results/ that enlarge four times;
                                            # if there are none, those in weights/
-    python compare.py results/edsr_x4_leaves/model.keras other.keras --data photos/
+    python compare.py weights/edsr_x4.keras other.keras --data photos/
 
 The scores are those of the papers, see metrics.py.
 """
@@ -26,6 +26,11 @@ import upscale
 def name_of(path):
     """What a file is called in the table: its folder's name, if it is a script's."""
     return path.parent.name if path.stem.startswith("model") else path.stem
+
+
+def scale_of(paths):
+    """The scale of the first of some `.keras` files, or 4 if there are none."""
+    return upscale.scale_and_channels(upscale.load_network(paths[0]))[0] if paths else 4
 
 
 def load_networks(paths, scale):
@@ -90,7 +95,7 @@ def main():
         help=".keras files; all in results/, or in weights/ if there are none",
     )
     add("--data", default="leaves", help='as DATASET: "bsds500", a folder, ...')
-    add("--scale", type=int, default=4)
+    add("--scale", type=int, help="that of the first network named, or else 4")
     add(
         "--self-ensemble",
         nargs="*",
@@ -104,15 +109,18 @@ def main():
     shipped = sorted(upscale.WEIGHTS.parent.glob("*.keras"))
     files = options.networks or trained or shipped
     try:
-        networks = load_networks(files, options.scale)
+        scale = options.scale or scale_of(options.networks)
+        networks = load_networks(files, scale)
         with data.named_errors(f"--output {options.output}"):
             options.output.mkdir(parents=True, exist_ok=True)
+            for drawn in options.output.glob("comparison*.png"):
+                drawn.unlink()  # there may be fewer this time
         unknown = set(options.self_ensemble) - set(networks)
         if unknown:
             raise ValueError(
                 f"--self-ensemble {unknown.pop()}: not one of {[*networks]}."
             )
-        pairs = load_pairs(options.data, options.scale)
+        pairs = load_pairs(options.data, scale)
         scores = training.compare(
             {"bicubic": None, **networks},
             pairs,

@@ -75,9 +75,12 @@ DEGRADATIONS = {
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
-    model = upscale.load_network(sys.argv[1])
-    scale, _ = upscale.scale_and_channels(model)
-    pairs = list(data.load(sys.argv[2], "all", scale).as_numpy_iterator())
+    try:
+        model = upscale.load_network(sys.argv[1])
+        scale, _ = upscale.scale_and_channels(model)
+        pairs = list(data.load(sys.argv[2], "all", scale).as_numpy_iterator())
+    except ValueError as error:
+        sys.exit(f"protocols.py: {error}")
     print(
         f"{'PSNR of ' + str(len(pairs)) + ' pictures':34}{'bicubic':>10}{'network':>10}"
     )

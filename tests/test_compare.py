@@ -44,10 +44,14 @@ def run(folder, *arguments):
 
 def test_all_in_results_are_compared(results, smooth_pictures):
     arguments = "--scale 2 --self-ensemble edsr_x2_here --data".split()
+    old = results / "results/compared/comparison_9.png"
+    old.parent.mkdir()
+    old.touch()
     done = run(results, *arguments, smooth_pictures)
     assert done.returncode == 0, done.stderr
     assert "model_x3.keras enlarges by 3, not by --scale 2" in done.stdout
     assert " cores, " in done.stdout
+    assert not old.exists()
     folder = results / "results/compared"
     with open(folder / "scores.csv") as file:
         rows = {row.pop("name"): row for row in csv.DictReader(file)}
@@ -65,6 +69,8 @@ def test_all_in_results_are_compared(results, smooth_pictures):
 def test_networks_can_be_named_by_file(results, capsys):
     networks = compare.load_networks([results / "results/mine/luma.keras"], 2)
     assert list(networks) == ["luma"]
+    assert compare.scale_of([results / "results/mine/luma.keras"]) == 2
+    assert compare.scale_of([]) == 4
     with pytest.raises(ValueError, match="No network for --scale 4"):
         compare.load_networks([results / "results/mine/luma.keras"], 4)
     path = results / "results/edsr_x2_here/model.keras"
