@@ -44,7 +44,9 @@ def grey(image):
 
 
 def pillow(hr, height, width):
-    return np.asarray(Image.fromarray(hr).resize((width, height), Image.BICUBIC))
+    return np.asarray(
+        Image.fromarray(hr).resize((width, height), Image.Resampling.BICUBIC)
+    )
 
 
 def tensorflow(hr, height, width, antialias):
