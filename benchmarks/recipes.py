@@ -3,8 +3,9 @@
     python benchmarks/recipes.py Set5/image_SRF_4 --minutes 10
 
 Each recipe gets as many steps as fit into the minutes, counted from the median time of its
-own steps, on the same drawn pictures; a cosine falls over all of them. Prints the Y-PSNR on the folders. What is done is kept in results/recipes.csv: a run that was stopped
-goes on with the next recipe. `--recipes` picks some of them.
+own steps, on the same drawn pictures; a cosine falls over all of them. Prints the Y-PSNR on
+the folders. What is done is kept in results/recipes.csv: a run that was stopped goes on with
+the next recipe. `--recipes` picks some of them.
 """
 
 import argparse
