@@ -14,6 +14,7 @@ SHARP = 0.4  # share of depths in focus
 BLUR = 1.5  # pixels, mean standard deviation of the others
 ROUGHNESS = 8  # grey levels, mean
 LIGHT = 20  # grey levels, mean
+LENS = (0.3, 0.8)  # pixels, standard deviation of a blur over everything
 GRAIN = 2  # grey levels, mean
 
 
@@ -24,7 +25,7 @@ def draw_leaves(size, seed):
     restoration networks by Achddou, Gousseau and Ladjal (2021): sizes follow a power
     law, colours come from small palettes. Photographs have more: two to four depths lie
     over each other here, each in or out of focus, with a roughness and a light of its
-    own, and grain lies over it all.
+    own; a lens makes edges a little soft, and grain lies over it all.
 
     Args:
         size: side in pixels.
@@ -42,6 +43,7 @@ def draw_leaves(size, seed):
         count = int(share * size * size / 87) + 1
         leaves = _draw_depth(rng, size, count, contrast, background=depth == 0)
         picture = Image.alpha_composite(picture, _focus(rng, leaves))
+    picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(*LENS)))
     grain = rng.exponential(GRAIN) * rng.standard_normal((size, size, 1))
     image = np.asarray(picture)[..., :3] + grain
     return np.clip(image + 0.5, 0, 255).astype(np.uint8)

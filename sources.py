@@ -410,7 +410,7 @@ def _leaves(degradations):
 def _draw_leaves_folder(split):
     """Draws what is still missing of a split of the leaves into the Keras cache."""
     # A change to the drawing takes a new number, so that nobody trains on old pictures.
-    folder = cache_folder() / f"leaves_v2_{LEAVES_SIZE}" / split
+    folder = cache_folder() / f"leaves_v3_{LEAVES_SIZE}" / split
     numbers = range(1, LEAVES[split] + 1)
     paths = {number: folder / f"{number:04}.png" for number in numbers}
     missing = {number: path for number, path in paths.items() if not path.exists()}

@@ -1,32 +1,49 @@
-"""Scores of networks that took long to train, kept in a file so that none is lost."""
+"""Figures that took long to measure, kept in a file so that none is lost."""
 
 import csv
 
 import metrics
 
 
+def keep(path, name, measure):
+    """Measures something, if that has not been done before.
+
+    Args:
+        path: `pathlib.Path` of a CSV file with a row for each measurement.
+        name: of the row.
+        measure: function that returns a list of floats.
+
+    Returns:
+        The list.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    rows = {row[0]: row[1:] for row in csv.reader(path.read_text().splitlines())}
+    if name not in rows:
+        print(name)
+        rows[name] = measure()
+        with path.open("a") as file:
+            csv.writer(file).writerow([name, *rows[name]])
+    return [float(value) for value in rows[name]]
+
+
 def score(path, name, train, tests):
     """Trains a network and scores it, if that has not been done before.
 
     Args:
-        path: `pathlib.Path` of a CSV file with a row for each network.
-        name: of the row.
+        path, name: as for `keep`.
         train: function that returns a trained network.
         tests: list of datasets of (LR, HR).
 
     Returns:
         List of the mean Y-PSNR on each dataset.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    rows = {row[0]: row[1:] for row in csv.reader(path.read_text().splitlines())}
-    if name not in rows:
-        print(f"Training: {name}")
+
+    def measure():
         model = train()
-        rows[name] = [metrics.evaluate(model, pairs)["psnr_y"] for pairs in tests]
-        with path.open("a") as file:
-            csv.writer(file).writerow([name, *rows[name]])
-    return [float(value) for value in rows[name]]
+        return [metrics.evaluate(model, pairs)["psnr_y"] for pairs in tests]
+
+    return keep(path, name, measure)
 
 
 def print_table(rows):
