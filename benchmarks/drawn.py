@@ -13,6 +13,7 @@ import argparse
 import functools
 import os
 import pathlib
+import shutil
 import sys
 import tempfile
 
@@ -75,9 +76,13 @@ def train(folder, scale, seed):
     return model
 
 
-def train_on_drawn(constants, scale, seed):
+def train_on(constants, photographs, scale, seed):
+    """Trains on pictures drawn with these constants, on a folder, or on both."""
     with tempfile.TemporaryDirectory() as folder:
-        draw(pathlib.Path(folder), constants)
+        if constants is not None:
+            draw(pathlib.Path(folder), constants)
+        if photographs:
+            shutil.copytree(photographs, folder, dirs_exist_ok=True)
         return train(folder, scale, seed)
 
 
@@ -90,17 +95,15 @@ def main():
     options = parser.parse_args()
     tests = [data.load(folder, "all", options.scale) for folder in options.tests]
     path = pathlib.Path("results/drawn.csv")
-    trainings = {
-        name: functools.partial(train_on_drawn, constants)
-        for name, constants in VARIANTS.items()
-    }
+    pictures = {name: (constants, None) for name, constants in VARIANTS.items()}
     if options.photographs:
-        trainings["photographs"] = functools.partial(train, options.photographs)
-    scores = {name: [] for name in trainings}
+        pictures["photographs"] = (None, options.photographs)
+        pictures["as they are, and photographs"] = ({}, options.photographs)
+    scores = {name: [] for name in pictures}
     for seed in range(options.seeds):
-        for name, training in trainings.items():
+        for name, of_these in pictures.items():
             row = f"{name}, x{options.scale}, seed {seed}"
-            training = functools.partial(training, options.scale, seed)
+            training = functools.partial(train_on, *of_these, options.scale, seed)
             scores[name].append(kept.score(path, row, training, tests))
     kept.print_table({name: np.mean(rows, axis=0) for name, rows in scores.items()})
 

@@ -1,5 +1,6 @@
 """Those benchmarks whose figures do not depend on the machine."""
 
+import functools
 import importlib.util
 import pathlib
 import re
@@ -53,3 +54,41 @@ def test_scores_are_kept(tmp_path, make_pictures, capsys):
         raise AssertionError("trained twice")
 
     assert kept.score(path, "bicubic", train, [pairs]) == first
+
+
+def test_recipes_go_on_and_each_trains_for_its_steps(
+    tmp_path, small_leaves, make_pictures, monkeypatch, capsys
+):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.chdir(tmp_path)
+    recipes = load("recipes")
+    build = functools.partial(recipes.edsr.build_edsr, filters=4, blocks=1)
+    monkeypatch.setattr(recipes.edsr, "build_edsr", build)
+    monkeypatch.setattr(recipes, "EPOCH", 2)
+    monkeypatch.setattr(recipes, "seconds_per_step", lambda recipe: [0.6])
+    recipes.HERE["patch_size"] = 8
+    folder = str(make_pictures(tmp_path / "pictures", ["a.png"]))
+    names = ["edsr.py", "constant, averaged weights"]
+    arguments = ["recipes.py", folder, "--recipes", *names, "--minutes"]
+    monkeypatch.setattr(sys, "argv", [*arguments, "0.02", "0.04"])
+    recipes.main()
+    out = capsys.readouterr().out
+    for row in ("edsr.py, 0.02 minutes, 2 steps", "edsr.py, 0.04 minutes, 4 steps"):
+        assert out.count(row) == 2  # when it starts, and in the table
+    # A learning rate that falls to zero starts anew for another length.
+    assert out.count("New run") == 3 and out.count("Going on") == 1
+    recipes.main()
+    assert "New run" not in capsys.readouterr().out
+
+
+def test_drawn_variants_change_the_pictures_and_are_put_back(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    drawn = load("drawn")
+    monkeypatch.setattr(drawn, "PICTURES", 1)
+    before = dict(vars(drawn.leaves))
+    pictures = {}
+    for name, constants in drawn.VARIANTS.items():
+        drawn.draw(tmp_path, constants)
+        pictures[name] = (tmp_path / "0001.png").read_bytes()
+        assert vars(drawn.leaves) == before
+    assert len(set(pictures.values())) == len(pictures)
