@@ -106,7 +106,7 @@ def main():
     add("--output", default="results/compared", type=pathlib.Path, help="folder")
     options = parser.parse_args()
     trained = sorted(pathlib.Path("results").glob("*/model*.keras"))
-    shipped = sorted(upscale.WEIGHTS.parent.glob("*.keras"))
+    shipped = sorted(upscale.WEIGHTS.glob("*.keras"))
     files = options.networks or trained or shipped
     try:
         scale = options.scale or scale_of(options.networks)

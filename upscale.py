@@ -27,7 +27,7 @@ from PIL import ExifTags, Image, ImageFilter, ImageOps
 import data
 import sources
 
-WEIGHTS = pathlib.Path(__file__).parent / "weights" / "edsr_x4.keras"
+WEIGHTS = pathlib.Path(__file__).parent / "weights"
 SMALLEST_TILE = 32
 
 
@@ -434,6 +434,11 @@ def plan(pictures, output, suffix, same_format):
 # --- As a command ---------------------------------------------------------------------
 
 
+def shipped_network(scale):
+    """The path of the EDSR that ships for a final size: the smallest that reaches it."""
+    return WEIGHTS / ("edsr_x2.keras" if scale <= 2 else "edsr_x4.keras")
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(
         description="Enlarges pictures with a trained network."
@@ -443,8 +448,8 @@ def parse_arguments():
     add(
         "--model",
         type=pathlib.Path,
-        default=WEIGHTS,
-        help="a .keras file that a script here saved (weights/edsr_x4.keras)",
+        help="a .keras file that a script here saved (weights/edsr_x4.keras, or "
+        "edsr_x2.keras where that is enough for --scale)",
     )
     add(
         "--output",
@@ -452,7 +457,7 @@ def parse_arguments():
         default="upscaled",
         help="folder for results (upscaled)",
     )
-    add("--scale", type=float, help="any final size; by default the network's")
+    add("--scale", type=float, help="any final size (that of the network, or 4)")
     add("--self-ensemble", action="store_true", help="better, in eight times the time")
     add("--suffix", help="added to file names; by default such as _x4")
     add(
@@ -472,7 +477,7 @@ def main():
         sys.exit("upscale.py: --suffix is a part of file names, without slashes.")
     warnings.filterwarnings("ignore", module="PIL")  # which name no file
     try:
-        model = load_network(options.model)
+        model = load_network(options.model or shipped_network(options.scale or 4))
         scale = options.scale or scale_and_channels(model)[0]
         suffix = f"_x{scale:g}" if options.suffix is None else options.suffix
         pictures = find_pictures(options.pictures, options.output)

@@ -28,8 +28,11 @@ def train():
     return module
 
 
-def test_default_network_ships_and_all_are_small():
-    assert upscale.WEIGHTS in FILES
+def test_default_networks_ship_and_all_are_small():
+    scales = {0.5: 2, 2: 2, 2.1: 4, 4: 4, 8: 4}
+    for final, scale in scales.items():
+        path = upscale.shipped_network(final)
+        assert path.stem == f"edsr_x{scale}" and path in FILES
     assert sum(path.stat().st_size for path in FILES) <= 32e6
 
 

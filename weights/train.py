@@ -15,6 +15,7 @@ sys.path.insert(0, str(PROJECT))
 
 # The script, and the constants that differ from those at its top.
 RECIPES = {
+    "edsr_x2": ("edsr", dict(SCALE=2, EPOCHS=36, STEPS_PER_EPOCH=500)),
     "edsr_x4": ("edsr", dict(SCALE=4, EPOCHS=36, STEPS_PER_EPOCH=500)),
     "espcn_x3": ("espcn", dict(SCALE=3)),
     "espcn_x4": ("espcn", dict(SCALE=4)),
