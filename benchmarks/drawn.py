@@ -6,7 +6,7 @@
 Trains an EDSR of eight blocks for 2,000 steps on 120 pictures of each kind and prints its
 Y-PSNR on the folders, the mean of the seeds; that takes five minutes each on two cores.
 What is done is kept in results/drawn.csv: a run that was stopped goes on, and `--seeds 3`
-adds to it.
+or `--scale 2` (with folders of that scale) adds to it.
 """
 
 import argparse

@@ -151,7 +151,7 @@ def main():
     scores = {}
     for minutes in options.minutes:
         for name, recipe in recipes.items():
-            epochs = round(60 * minutes / seconds[name] / EPOCH)
+            epochs = max(1, round(60 * minutes / seconds[name] / EPOCH))
             row = f"{name}, {minutes:g} minutes, {epochs * EPOCH} steps"
             # Where the learning rate does not fall to zero, a longer run goes on from a
             # shorter one.

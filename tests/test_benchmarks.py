@@ -73,9 +73,8 @@ def test_recipes_go_on_and_each_trains_for_its_steps(
     monkeypatch.setattr(sys, "argv", [*arguments, "edsr.py", constant])
     recipes.main()
     out = capsys.readouterr().out
-    assert (
-        out.count("edsr.py, 0.02 minutes, 2 steps") == 2
-    )  # at its start, in the table
+    # Once when it starts, once in the table.
+    assert out.count("edsr.py, 0.02 minutes, 2 steps") == 2
     assert out.count("New run") == 2
     arguments = ["recipes.py", folder, "--minutes", "0.02", "0.04", "--recipes"]
     monkeypatch.setattr(sys, "argv", [*arguments, constant])
