@@ -23,6 +23,12 @@ def keras_home(tmp_path_factory, monkeypatch):
     return home
 
 
+@pytest.fixture(autouse=True)
+def float32():
+    """No test computes in the precision that a script set in another one."""
+    keras.config.set_dtype_policy("float32")
+
+
 @pytest.fixture
 def small_leaves(monkeypatch):
     monkeypatch.setattr(sources, "LEAVES", {"train": 3, "validation": 2})

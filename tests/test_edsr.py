@@ -56,16 +56,13 @@ def test_layers_start_apart_and_within_the_bound():
 
 def test_image_skip_and_output_are_float32_in_mixed_precision():
     keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = edsr.build_edsr(2, 4, 1)
-        assert model.get_layer("block1_conv1").compute_dtype == "bfloat16"
-        image = np.arange(0, 243, dtype=np.float32).reshape(1, 9, 9, 3)
-        result = model(image)
-        assert keras.backend.standardize_dtype(result.dtype) == "float32"
-        expected = tf.image.resize(image, (18, 18), "bilinear")
-        np.testing.assert_allclose(result, expected, atol=1e-3)
-    finally:
-        keras.config.set_dtype_policy("float32")
+    model = edsr.build_edsr(2, 4, 1)
+    assert model.get_layer("block1_conv1").compute_dtype == "bfloat16"
+    image = np.arange(0, 243, dtype=np.float32).reshape(1, 9, 9, 3)
+    result = model(image)
+    assert keras.backend.standardize_dtype(result.dtype) == "float32"
+    expected = tf.image.resize(image, (18, 18), "bilinear")
+    np.testing.assert_allclose(result, expected, atol=1e-3)
 
 
 def test_unknown_scale_is_named():

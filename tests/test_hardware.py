@@ -4,12 +4,6 @@ import pytest
 import hardware
 
 
-@pytest.fixture(autouse=True)
-def restore_policy():
-    yield
-    keras.config.set_dtype_policy("float32")
-
-
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_policy_is_set_and_printed(policy, capsys):
     assert hardware.set_precision(policy) == policy
