@@ -44,8 +44,7 @@ def load_networks(paths, scale):
         dict from name to `keras.Model`.
 
     Raises:
-        ValueError: if a file has no network, two have the same name, or no network has
-            that scale.
+        ValueError: if a file has no network, or two have the same name.
     """
     networks = {}
     for path in paths:
@@ -58,10 +57,6 @@ def load_networks(paths, scale):
             raise ValueError(f"{path} would be the second {name}: rename one of them.")
         else:
             networks[name] = network
-    if not networks:
-        raise ValueError(
-            f"No network for --scale {scale}: train one, or name its file."
-        )
     return networks
 
 
@@ -92,7 +87,7 @@ def main():
         "networks",
         nargs="*",
         type=pathlib.Path,
-        help=".keras files; all in results/, or in weights/ if there are none",
+        help=".keras files; all in results/, or if none has the scale, in weights/",
     )
     add("--data", default="leaves", help='as DATASET: "bsds500", a folder, ...')
     add("--scale", type=int, help="that of the first network named, or else 4")
@@ -107,10 +102,15 @@ def main():
     options = parser.parse_args()
     trained = sorted(pathlib.Path("results").glob("*/model*.keras"))
     shipped = sorted(upscale.WEIGHTS.glob("*.keras"))
-    files = options.networks or trained or shipped
     try:
         scale = options.scale or scale_of(options.networks)
-        networks = load_networks(files, scale)
+        networks = load_networks(options.networks or trained, scale)
+        if not (networks or options.networks):
+            networks = load_networks(shipped, scale)
+        if not networks:
+            raise ValueError(
+                f"No network for --scale {scale}: train one, or name its file."
+            )
         with data.named_errors(f"--output {options.output}"):
             options.output.mkdir(parents=True, exist_ok=True)
             for drawn in options.output.glob("comparison*.png"):

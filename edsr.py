@@ -3,7 +3,7 @@ Title: Image super-resolution with EDSR
 Author: The maintainers of this repository
 Date created: 2026/11/22
 Last modified: 2026/11/22
-Description: Training EDSR to enlarge photographs, with scores that agree with the papers.
+Description: Training EDSR to enlarge photographs, scored exactly as in the papers.
 Accelerator: GPU
 """
 
@@ -110,9 +110,8 @@ def upsample(x, scale, filters):
 
 def bilinear(x, scale, channels):
     """Bilinear enlargement as a fixed sub-pixel convolution, for any picture size."""
-    place = (
-        np.arange(scale) + 0.5
-    ) / scale - 0.5  # of sub-pixels, from a pixel's centre
+    # Of the sub-pixels, from the centre of their pixel.
+    place = (np.arange(scale) + 0.5) / scale - 0.5
     taps = np.maximum(0, 1 - np.abs(place[:, None] - [-1, 0, 1]))
     kernel = np.einsum("iy,jx,ab->yxaijb", taps, taps, np.eye(channels))
     enlarge = layers.Conv2D(
@@ -190,7 +189,8 @@ def main():
     if DATASET == "leaves":
         print(
             "Leaves are drawn pictures, so that this runs anywhere. For the paper set "
-            'DATASET = "div2k", BATCH_SIZE = 16, EPOCHS = 300 and STEPS_PER_EPOCH = 1000.'
+            'DATASET = "div2k", BATCH_SIZE = 16, EPOCHS = 300, STEPS_PER_EPOCH = 1000, '
+            "LEARNING_RATE = 1e-4 and IMAGE_SKIP = False."
         )
     hardware.set_seed(SEED)
     hardware.set_precision(PRECISION)

@@ -78,7 +78,7 @@ def _draw_depth(rng, size, count, contrast, background):
 
 
 def _focus(rng, leaves):
-    """Blurs most pictures, a little or much: RGBA to RGBA."""
+    """Blurs most depths, a little or much: RGBA to RGBA."""
     blur = 0 if rng.random() < SHARP else rng.exponential(BLUR)
     # In RGBa colours weigh as much as they cover: what is hidden does not bleed out.
     blurred = leaves.convert("RGBa").filter(ImageFilter.GaussianBlur(blur))

@@ -202,8 +202,8 @@ def main():
     if DATASET == "leaves":
         print(
             "Leaves are drawn pictures, so that this runs anywhere. For the paper set "
-            'DATASET = "div2k", BLOCKS = 80, BATCH_SIZE = 16, EPOCHS = 650 and '
-            "STEPS_PER_EPOCH = 1000."
+            'DATASET = "div2k", BLOCKS = 80, BATCH_SIZE = 16, EPOCHS = 650, '
+            "STEPS_PER_EPOCH = 1000, LEARNING_RATE = 1e-4 and IMAGE_SKIP = False."
         )
     hardware.set_seed(SEED)
     hardware.set_precision(PRECISION)

@@ -185,7 +185,8 @@ def main():
         print(
             "Leaves are drawn pictures, so that this runs anywhere. For the paper set "
             'DATASET = "div2k", GROUPS = 10, BLOCKS = 20, BATCH_SIZE = 16, '
-            "EPOCHS = 1000, STEPS_PER_EPOCH = 1000 and LEARNING_RATE = 1e-4."
+            "EPOCHS = 1000, STEPS_PER_EPOCH = 1000, LEARNING_RATE = 1e-4 and "
+            "IMAGE_SKIP = False."
         )
     hardware.set_seed(SEED)
     hardware.set_precision(PRECISION)

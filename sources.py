@@ -266,22 +266,22 @@ def _official_lr(hr, part, scale, degradation):
 
 def _div2k(scale, degradations):
     """DIV2K through TFDS, with its own LR pictures."""
-    configs = {}
-    for degradation in degradations:
-        track = degradation if degradation in TRACKS else "bicubic"
-        configs[degradation] = f"{track}_x{scale}"
     known = [
         *(f"bicubic_x{x}" for x in (2, 3, 4, 8)),
         *(f"unknown_x{x}" for x in (2, 3, 4)),
         *(f"{track}_x4" for track in TRACKS if track.startswith("realistic_")),
     ]
-    for degradation, config in configs.items():
+    builders = {}
+    for degradation in degradations:
+        track = degradation if degradation in TRACKS else "bicubic"
+        config = f"{track}_x{scale}"
         if config not in known:
             raise ValueError(
                 f"DIV2K has no {config} (DEGRADATION = {degradation!r}, SCALE = {scale}), "
                 f"only {', '.join(known)}."
             )
-    builders = {d: _prepare(f"div2k/{config}") for d, config in configs.items()}
+        arguments = f"div2k --scale {scale} --degradation {degradation}"
+        builders[degradation] = _prepare(f"div2k/{config}", arguments)
     return {
         split: functools.partial(_div2k_source, builders, split, degradations)
         for split in ("train", "validation")
@@ -310,7 +310,7 @@ def _div2k_source(builders, split, degradations):
 
 def _flowers(smallest, degradations):
     """TFDS' tf_flowers, its first 600 held out."""
-    builder = _prepare("tf_flowers")
+    builder = _prepare("tf_flowers", "flowers")
     splits = {"train": "train[600:]", "validation": "train[:600]"}
     return {
         name: functools.partial(_flowers_source, builder, split, smallest, degradations)
@@ -343,15 +343,15 @@ def tfds_builder(name, **kwargs):
     return tfds.builder(name, **kwargs)
 
 
-def _prepare(name):
-    """Downloads and prepares a TFDS dataset, once."""
+def _prepare(name, arguments):
+    """Downloads and prepares a TFDS dataset, once; data.py does with these arguments."""
     try:
         builder = tfds_builder(name)
         builder.download_and_prepare()
     except Exception as error:  # TFDS raises whatever its downloader does
         raise ValueError(
             f"{name} could not be fetched ({error}). Fetch it where there is a network "
-            f"by `python data.py {name.split('/')[0]}`, set DATASET to a folder with the "
+            f"by `python data.py {arguments}`, set DATASET to a folder with the "
             "pictures (DIV2K: the unpacked zips of https://data.vision.ee.ethz.ch/cvl/DIV2K/)"
             ', or set DATASET = "leaves".'
         ) from error

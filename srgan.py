@@ -87,6 +87,9 @@ RESULTS = "results"  # folder for everything a run makes
 Figure 4 of the paper: residual blocks with batch normalisation, sub-pixel convolutions,
 and wide kernels at both ends. Pixels go in from 0 to 1 and come out from -1 to 1, since
 that is where tanh ends. Several devices share one batch normalisation.
+
+With `IMAGE_SKIP` what comes out is added to the input, each pixel repeated, and the last
+convolution starts at zero, so that the network need not learn first to copy its input.
 """
 
 
@@ -303,9 +306,8 @@ class SRGAN(keras.Model):
         self.means = {name: keras.metrics.Mean(name) for name in names}
         self.psnr = metrics.PSNR(shave=shave, luma=True)
         for optimizer, variables in self.optimizers:
-            optimizer.build(
-                variables
-            )  # in the first step would be too late for two GPUs
+            # Now: in the first step would be too late for two GPUs.
+            optimizer.build(variables)
 
     @property
     def optimizers(self):
@@ -416,7 +418,7 @@ def main():
         print(
             "Leaves are drawn pictures, so that this runs anywhere. For the paper set "
             'DATASET = "div2k", BATCH_SIZE = 16, EPOCHS = 1000, GAN_EPOCHS = 200, '
-            'STEPS_PER_EPOCH = 1000 and CONTENT_LOSS = "vgg54".'
+            'STEPS_PER_EPOCH = 1000, IMAGE_SKIP = False and CONTENT_LOSS = "vgg54".'
         )
     hardware.set_seed(SEED)
     hardware.set_precision(PRECISION)

@@ -165,8 +165,8 @@ def open_run(model, results, name, settings, networks=None, keep="best"):
         )
     else:
         print(
-            f"{folder} has been trained for {run.epoch} epochs already: straight to the "
-            "report. Raise EPOCHS to go on, or change any other setting to start anew."
+            f"{folder} has been trained for all of its {run.epoch} epochs. Raise their "
+            "number to go on, or change any other setting to start anew."
         )
     run.callbacks = [Checkpoint(run)]
     return run

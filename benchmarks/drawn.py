@@ -67,11 +67,15 @@ def train(folder, scale, seed):
     hardware.set_precision("auto")
     model = edsr.build_edsr(scale, filters=64, blocks=8)
     schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, STEPS - 200, warmup_target=4e-4, warmup_steps=200
+        0.0,
+        STEPS - edsr.WARMUP_STEPS,
+        warmup_target=edsr.LEARNING_RATE,
+        warmup_steps=edsr.WARMUP_STEPS,
     )
     model.compile(keras.optimizers.Adam(schedule), "mae")
     pairs = data.load(folder, "all", scale)
-    batches = data.training_batches(pairs, scale, 48, 4, seed=seed)
+    sizes = edsr.PATCH_SIZE, edsr.BATCH_SIZE
+    batches = data.training_batches(pairs, scale, *sizes, seed=seed)
     model.fit(batches, steps_per_epoch=STEPS, shuffle=False)
     return model
 
@@ -93,19 +97,20 @@ def main():
     parser.add_argument("--scale", type=int, default=4)
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()
-    tests = [data.load(folder, "all", options.scale) for folder in options.tests]
+    tests = {name: data.load(name, "all", options.scale) for name in options.tests}
     path = pathlib.Path("results/drawn.csv")
     pictures = {name: (constants, None) for name, constants in VARIANTS.items()}
     if options.photographs:
-        pictures["photographs"] = (None, options.photographs)
-        pictures["as they are, and photographs"] = ({}, options.photographs)
+        pictures[options.photographs] = (None, options.photographs)
+        pictures[f"as they are, and {options.photographs}"] = ({}, options.photographs)
     scores = {name: [] for name in pictures}
     for seed in range(options.seeds):
         for name, of_these in pictures.items():
             row = f"{name}, x{options.scale}, seed {seed}"
             training = functools.partial(train_on, *of_these, options.scale, seed)
             scores[name].append(kept.score(path, row, training, tests))
-    kept.print_table({name: np.mean(rows, axis=0) for name, rows in scores.items()})
+    means = {name: np.mean(rows, axis=0) for name, rows in scores.items()}
+    kept.print_table(means, tests)
 
 
 if __name__ == "__main__":

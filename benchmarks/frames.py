@@ -54,7 +54,7 @@ def main():
         for _ in range(ROUNDS)
     ]
     rates = dict(zip(tasks, 1 / np.median(rounds, axis=(0, 2))))
-    print(f"{os.cpu_count()} CPU cores, {keras.distribution.list_devices()}")
+    print(hardware.name())
     print(f"{'frames/s':<45}{'network':>10}{'upscale':>10}")
     for row in dict.fromkeys(row for row, _ in tasks):
         print(f"{row:<45}{rates[row, 'network']:10.1f}{rates[row, 'upscale']:10.1f}")

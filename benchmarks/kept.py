@@ -33,7 +33,7 @@ def score(path, name, train, tests):
     Args:
         path, name: as for `keep`.
         train: function that returns a trained network.
-        tests: list of datasets of (LR, HR).
+        tests: dict from folder to dataset of (LR, HR).
 
     Returns:
         List of the mean Y-PSNR on each dataset.
@@ -41,12 +41,13 @@ def score(path, name, train, tests):
 
     def measure():
         model = train()
-        return [metrics.evaluate(model, pairs)["psnr_y"] for pairs in tests]
+        return [metrics.evaluate(model, pairs)["psnr_y"] for pairs in tests.values()]
 
-    return keep(path, name, measure)
+    return keep(path, f"{name} on {', '.join(tests)}", measure)
 
 
-def print_table(rows):
-    """Prints names and scores: dict from name to list of floats."""
+def print_table(rows, tests):
+    """Prints names and scores: dict from name to list of floats, one for each folder."""
+    print(f"Y-PSNR on {', '.join(tests)}")
     for name, scores in rows.items():
         print(f"{name:<44}", *(f"{value:8.2f}" for value in scores))

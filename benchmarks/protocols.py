@@ -31,7 +31,7 @@ def paper(hr, sr, scale):
 
 COMPARISONS = {
     "as the papers": paper,
-    "all of RGB": lambda hr, sr, scale: metrics.psnr(hr, sr, scale),
+    "all of RGB": metrics.psnr,
     "luma of 0 to 255, as of JPEG": lambda hr, sr, scale: metrics.psnr(
         grey(hr), grey(sr), scale
     ),
@@ -69,7 +69,7 @@ DEGRADATIONS = {
     "LR by Pillow's bicubic": pillow,
     "LR by tf.image.resize, antialias": lambda *args: tensorflow(*args, True),
     "LR by tf.image.resize": lambda *args: tensorflow(*args, False),
-    "LR by slicing, as hr[::4, ::4]": slicing,
+    "LR by slicing, as hr[::scale]": slicing,
     "LR saved as JPEG, quality 95": jpeg,
 }
 

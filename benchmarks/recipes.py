@@ -33,7 +33,7 @@ EPOCH = 250  # steps between two states to go on from
 
 
 def cosine(rate, steps):
-    warmup = min(200, steps // 10)
+    warmup = min(edsr.WARMUP_STEPS, steps // 10)
     return keras.optimizers.schedules.CosineDecay(
         0.0, steps - warmup, warmup_target=rate, warmup_steps=warmup
     )
@@ -48,14 +48,15 @@ def example(rate, steps):
 
 
 HERE = dict(
-    patch_size=48,
-    batch_size=4,
-    rate=4e-4,
+    patch_size=edsr.PATCH_SIZE,
+    batch_size=edsr.BATCH_SIZE,
+    rate=edsr.LEARNING_RATE,
     schedule=cosine,
     average=None,
     loss="mae",
-    image_skip=True,
-    precision="auto",
+    start=None,
+    image_skip=edsr.IMAGE_SKIP,
+    precision=edsr.PRECISION,
 )
 RECIPES = {
     "edsr.py": {},
@@ -64,10 +65,12 @@ RECIPES = {
         batch_size=16,
         rate=1e-4,
         schedule=example,
+        start="glorot_uniform",
         image_skip=False,
         precision="float32",
     ),
     "no image skip": dict(image_skip=False),
+    "nor the authors' start": dict(image_skip=False, start="glorot_uniform"),
     "float32": dict(precision="float32"),
     "16 patches of 24x24": dict(patch_size=24, batch_size=16),
     "1 patch of 96x96": dict(patch_size=96, batch_size=1),
@@ -86,6 +89,9 @@ def build(recipe, steps):
     hardware.set_seed(0)
     hardware.set_precision(recipe["precision"])
     model = edsr.build_edsr(SCALE, image_skip=recipe["image_skip"])
+    for weights in model.trainable_variables if recipe["start"] else []:
+        if weights.name == "kernel":
+            weights.assign(keras.initializers.get(recipe["start"])(weights.shape))
     optimizer = keras.optimizers.Adam(
         recipe["schedule"](recipe["rate"], steps),
         use_ema=bool(recipe["average"]),
@@ -118,6 +124,8 @@ def train(name, recipe, epochs):
     settings |= dict(SCALE=SCALE, DATASET="leaves")
     settings |= dict(EPOCHS=epochs, STEPS_PER_EPOCH=EPOCH)
     run = training.open_run(model, "results/recipes", name, settings, keep="last")
+    if run.epoch > epochs:
+        raise ValueError(f"{run.folder} was trained for longer: move it away.")
     crops = data.validation_batches(data.load("leaves", "validation", SCALE), SCALE)
     model.fit(
         batches(recipe, run.step),
@@ -128,8 +136,6 @@ def train(name, recipe, epochs):
         validation_data=crops,
         callbacks=run.callbacks,
     )
-    if recipe["average"]:
-        model.optimizer.finalize_variable_values(model.trainable_variables)
     return model
 
 
@@ -140,7 +146,7 @@ def main():
     parser.add_argument("--recipes", nargs="+", default=[*RECIPES], choices=RECIPES)
     options = parser.parse_args()
     print(hardware.name())
-    tests = [data.load(folder, "all", SCALE) for folder in options.tests]
+    tests = {name: data.load(name, "all", SCALE) for name in options.tests}
     path = pathlib.Path("results/recipes.csv")
     recipes = {name: {**HERE, **RECIPES[name]} for name in options.recipes}
     seconds = {}
@@ -149,7 +155,7 @@ def main():
         measure = functools.partial(seconds_per_step, recipe)
         seconds[name] = kept.keep(path, row, measure)[0]
     scores = {}
-    for minutes in options.minutes:
+    for minutes in sorted(options.minutes):
         for name, recipe in recipes.items():
             epochs = max(1, round(60 * minutes / seconds[name] / EPOCH))
             row = f"{name}, {minutes:g} minutes, {epochs * EPOCH} steps"
@@ -159,7 +165,7 @@ def main():
             folder = f"{name}, {minutes:g} minutes" if ends else name
             training_run = functools.partial(train, folder, recipe, epochs)
             scores[row] = kept.score(path, row, training_run, tests)
-    kept.print_table(scores)
+    kept.print_table(scores, tests)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import re
 import sys
 
 import numpy as np
+import pytest
 
 import data
 import metrics
@@ -39,21 +40,26 @@ def test_protocols_start_with_that_of_the_papers(
     # The luma of JPEG has 255 grey levels where that of the papers has 219.
     wider = bicubic["luma of 0 to 255, as of JPEG"] - paper
     assert abs(wider - 20 * np.log10(219 / 255)) < 0.1
-    assert bicubic["LR by slicing, as hr[::4, ::4]"] < paper
+    assert bicubic["LR by slicing, as hr[::scale]"] < paper
     assert len(bicubic) == 9
 
 
 def test_scores_are_kept(tmp_path, make_pictures, capsys):
     kept = load("kept")
-    pairs = data.load(make_pictures(tmp_path / "pictures", ["a.png"]), "all", 2)
+    a, b = (
+        data.load(make_pictures(tmp_path / name, ["1.png"], seed=seed), "all", 2)
+        for seed, name in enumerate("ab")
+    )
     path = tmp_path / "results" / "scores.csv"
-    first = kept.score(path, "bicubic", lambda: None, [pairs])
-    assert first == [metrics.evaluate(None, pairs)["psnr_y"]]
+    first = kept.score(path, "bicubic", lambda: None, {"a": a})
+    assert first == [metrics.evaluate(None, a)["psnr_y"]]
 
     def train():
         raise AssertionError("trained twice")
 
-    assert kept.score(path, "bicubic", train, [pairs]) == first
+    assert kept.score(path, "bicubic", train, {"a": a}) == first
+    other = kept.score(path, "bicubic", lambda: None, {"b": b})
+    assert other == [metrics.evaluate(None, b)["psnr_y"]] != first
 
 
 def test_recipes_go_on_and_each_trains_for_its_steps(
@@ -82,6 +88,10 @@ def test_recipes_go_on_and_each_trains_for_its_steps(
     out = capsys.readouterr().out
     assert "New run" not in out and out.count("Going on") == 1
     assert out.count(f"{constant}, 0.04 minutes, 4 steps") == 2
+    pathlib.Path("results/recipes.csv").unlink()
+    monkeypatch.setattr(sys, "argv", [*arguments[:3], "0.02", "--recipes", constant])
+    with pytest.raises(ValueError, match="x4_leaves was trained for longer"):
+        recipes.main()
 
 
 def test_drawn_variants_change_the_pictures_and_are_put_back(tmp_path, monkeypatch):

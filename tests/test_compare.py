@@ -71,11 +71,23 @@ def test_networks_can_be_named_by_file(results, capsys):
     assert list(networks) == ["luma"]
     assert compare.scale_of([results / "results/mine/luma.keras"]) == 2
     assert compare.scale_of([]) == 4
-    with pytest.raises(ValueError, match="No network for --scale 4"):
-        compare.load_networks([results / "results/mine/luma.keras"], 4)
+    assert not compare.load_networks([results / "results/mine/luma.keras"], 4)
     path = results / "results/edsr_x2_here/model.keras"
     with pytest.raises(ValueError, match="would be the second edsr_x2_here"):
         compare.load_networks([path, path], 2)
+
+
+def test_networks_that_ship_are_compared_where_none_was_trained(
+    results, smooth_pictures, tiny_network, monkeypatch, capsys
+):
+    monkeypatch.chdir(results)
+    monkeypatch.setattr(compare.upscale, "WEIGHTS", results / "weights")
+    (results / "weights").mkdir()
+    training.save_model(tiny_network(4), results / "weights" / "edsr_x4.keras")
+    monkeypatch.setattr(sys, "argv", ["compare.py", "--data", str(smooth_pictures)])
+    compare.main()
+    out = capsys.readouterr().out
+    assert "model_x3.keras enlarges by 3" in out and "\nedsr_x4 " in out
 
 
 @pytest.mark.parametrize("name", ["test", "all", "validation"])

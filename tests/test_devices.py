@@ -144,7 +144,7 @@ def test_two_processes_train_as_one(name, tmp_path, smooth_pictures):
         ]
         first, second = map(finish, processes)
         outputs.append(first)
-    assert "Going on in" in outputs[1] and "straight to the report" in outputs[2]
+    assert "Going on in" in outputs[1] and "trained for all of its" in outputs[2]
     assert "PSNR Y" in first
     assert "Process 1 of 2" in second and "PSNR Y" not in second
     assert_close(only_folder(tmp_path / "one"), only_folder(tmp_path / "two"))

@@ -179,9 +179,11 @@ def test_unreachable_dataset_says_what_to_do(monkeypatch):
         raise ConnectionError("no network")
 
     monkeypatch.setattr(sources, "tfds_builder", unreachable)
-    for dataset in ("div2k", "flowers"):
-        with pytest.raises(ValueError, match="could not be fetched .no network"):
-            data.load(dataset, "train", 4)
+    commands = {"div2k": "div2k --scale 2 --degradation unknown", "flowers": "flowers"}
+    for dataset, command in commands.items():
+        message = rf"could not be fetched .no network.*by `python data\.py {command}`"
+        with pytest.raises(ValueError, match=message):
+            data.load(dataset, "train", 2, "unknown")
 
 
 def test_flowers_hold_out_the_first_600(tfds_downloads, monkeypatch, tmp_path, capsys):
