@@ -70,7 +70,7 @@ RECIPES = {
         precision="float32",
     ),
     "no image skip": dict(image_skip=False),
-    "nor the authors' start": dict(image_skip=False, start="glorot_uniform"),
+    "no image skip, Keras' start": dict(image_skip=False, start="glorot_uniform"),
     "float32": dict(precision="float32"),
     "16 patches of 24x24": dict(patch_size=24, batch_size=16),
     "1 patch of 96x96": dict(patch_size=96, batch_size=1),
