@@ -55,6 +55,16 @@ def test_network_enlarges_a_photograph_better_than_bicubic(path, small_leaves):
     assert ours["psnr_y"] > bicubic["psnr_y"] + 2
 
 
+def test_srgan_makes_more_detail_for_less_psnr(small_leaves):
+    pairs = [photograph(4)]
+    srgan, srresnet = (
+        metrics.evaluate(upscale.load_network(PROJECT / "weights" / name), pairs)
+        for name in ("srgan_x4.keras", "srresnet_x4.keras")
+    )
+    assert srgan["detail"] > srresnet["detail"]
+    assert srgan["psnr_y"] < srresnet["psnr_y"]
+
+
 def test_each_network_has_a_card_with_the_command_that_made_it(train):
     text = (PROJECT / "weights" / "README.md").read_text()
     for path in FILES:

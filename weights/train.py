@@ -20,6 +20,7 @@ RECIPES = {
     "espcn_x3": ("espcn", dict(SCALE=3)),
     "espcn_x4": ("espcn", dict(SCALE=4)),
     "srresnet_x4": ("srgan", dict(EPOCHS=16, STEPS_PER_EPOCH=500, ADVERSARIAL=False)),
+    "srgan_x4": ("srgan", dict(EPOCHS=16, GAN_EPOCHS=2, STEPS_PER_EPOCH=500)),
 }
 
 
