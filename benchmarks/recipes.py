@@ -89,9 +89,11 @@ def build(recipe, steps):
     hardware.set_seed(0)
     hardware.set_precision(recipe["precision"])
     model = edsr.build_edsr(SCALE, image_skip=recipe["image_skip"])
-    for weights in model.trainable_variables if recipe["start"] else []:
-        if weights.name == "kernel":
-            weights.assign(keras.initializers.get(recipe["start"])(weights.shape))
+    for layer in model.layers:
+        if recipe["start"] and layer.name != "image_skip" and layer.weights:
+            # A new initializer for each: called again, one gives the same values.
+            start = keras.initializers.get(recipe["start"])
+            layer.kernel.assign(start(layer.kernel.shape))
     optimizer = keras.optimizers.Adam(
         recipe["schedule"](recipe["rate"], steps),
         use_ema=bool(recipe["average"]),

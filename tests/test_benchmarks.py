@@ -94,6 +94,19 @@ def test_recipes_go_on_and_each_trains_for_its_steps(
         recipes.main()
 
 
+def test_recipes_start_as_keras_does_where_they_say_so(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    recipes = load("recipes")
+    example = recipes.RECIPES["the Keras example"]
+    model = recipes.build({**recipes.HERE, **example}, 10)
+    first, second = (
+        np.asarray(model.get_layer(f"block{number}_conv1").kernel) for number in (1, 2)
+    )
+    bound = np.sqrt(6 / (9 * 64 + 9 * 64))  # Glorot's; the authors' is 1 / sqrt(9 * 64)
+    assert 0.95 * bound < np.abs(first).max() <= bound
+    assert np.abs(first - second).max() > 0
+
+
 def test_drawn_variants_change_the_pictures_and_are_put_back(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     drawn = load("drawn")
