@@ -201,8 +201,6 @@ def main():
     )
     with hardware.devices():
         model = build_edsr(SCALE, FILTERS, BLOCKS, RESIDUAL_SCALING, IMAGE_SKIP)
-        if INITIAL_WEIGHTS:
-            training.load_initial_weights(model, INITIAL_WEIGHTS)
         model.compile(
             optimizer=keras.optimizers.Adam(learning_rate),
             loss="mae",
@@ -214,7 +212,8 @@ def main():
     print(
         f"Pictures: train {len(train)}, validate {len(validation)}, score {len(test)}"
     )
-    run = training.open_run(model, RESULTS, "edsr", settings)
+    initial = {model: INITIAL_WEIGHTS}
+    run = training.open_run(model, RESULTS, "edsr", settings, initial=initial)
     batches = data.training_batches(
         train, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
     )

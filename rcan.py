@@ -197,8 +197,6 @@ def main():
     )
     with hardware.devices():
         model = build_rcan(SCALE, GROUPS, BLOCKS, FILTERS, REDUCTION, IMAGE_SKIP)
-        if INITIAL_WEIGHTS:
-            training.load_initial_weights(model, INITIAL_WEIGHTS)
         model.compile(
             optimizer=keras.optimizers.Adam(learning_rate),
             loss="mae",
@@ -210,7 +208,8 @@ def main():
     print(
         f"Pictures: train {len(train)}, validate {len(validation)}, score {len(test)}"
     )
-    run = training.open_run(model, RESULTS, "rcan", settings)
+    initial = {model: INITIAL_WEIGHTS}
+    run = training.open_run(model, RESULTS, "rcan", settings, initial=initial)
     batches = data.training_batches(
         train, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
     )

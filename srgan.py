@@ -418,7 +418,8 @@ def main():
         print(
             "Leaves are drawn pictures, so that this runs anywhere. For the paper set "
             'DATASET = "div2k", BATCH_SIZE = 16, EPOCHS = 1000, GAN_EPOCHS = 200, '
-            'STEPS_PER_EPOCH = 1000, IMAGE_SKIP = False and CONTENT_LOSS = "vgg54".'
+            "STEPS_PER_EPOCH = 1000, LEARNING_RATE = 1e-4, IMAGE_SKIP = False and "
+            'CONTENT_LOSS = "vgg54".'
         )
     hardware.set_seed(SEED)
     hardware.set_precision(PRECISION)
@@ -433,10 +434,6 @@ def main():
     with hardware.devices():
         generator = build_srresnet(SCALE, FILTERS, BLOCKS, IMAGE_SKIP)
         discriminator = build_discriminator(PATCH_SIZE * SCALE)
-        if INITIAL_WEIGHTS:
-            training.load_initial_weights(generator, INITIAL_WEIGHTS)
-        if INITIAL_DISCRIMINATOR:
-            training.load_initial_weights(discriminator, INITIAL_DISCRIMINATOR)
         generator.compile(
             optimizer=keras.optimizers.Adam(learning_rate),
             loss=make_content_loss("mse"),
@@ -460,14 +457,18 @@ def main():
 
     later = ("GAN_", "CONTENT_", "ADVERSARIAL", "VGG_", "INITIAL_DISC")
     of_stage_one = {k: v for k, v in settings.items() if not k.startswith(later)}
-    run = training.open_run(generator, RESULTS, "srresnet", of_stage_one)
+    initial = {generator: INITIAL_WEIGHTS}
+    run = training.open_run(
+        generator, RESULTS, "srresnet", of_stage_one, initial=initial
+    )
     batches = data.training_batches(
         pairs, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
     )
     crops = data.validation_batches(validation, SCALE, 4 * PATCH_SIZE)
     train(run, generator, batches, crops, photograph, STEPS_PER_EPOCH)
     srresnet = run.folder / "model.keras"
-    if run.epoch < run.epochs or (CONTENT_LOSS == "mse" and not ADVERSARIAL):
+    only_one = CONTENT_LOSS == "mse" and not ADVERSARIAL
+    if run.interrupted or run.epoch < run.epochs or only_one:
         training.report(run, "SRResNet", test)
         return
     if not run.epoch:  # EPOCHS = 0
@@ -478,8 +479,9 @@ def main():
     del of_stage_two["GAN_EPOCHS"]
     networks = {"model": generator, "discriminator": discriminator}
     name = "SRGAN" if ADVERSARIAL else f"SRResNet-{CONTENT_LOSS.upper()}"
+    initial = {discriminator: INITIAL_DISCRIMINATOR}
     run = training.open_run(
-        gan, RESULTS, name.lower(), of_stage_two, networks, keep="last"
+        gan, RESULTS, name.lower(), of_stage_two, networks, "last", initial
     )
     batches = data.training_batches(
         pairs, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED + 1, first_step=run.step

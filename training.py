@@ -103,7 +103,7 @@ class Run:
                 signal.signal(signal.SIGINT, usual)
 
 
-def open_run(model, results, name, settings, networks=None, keep="best"):
+def open_run(model, results, name, settings, networks=None, keep="best", initial=None):
     """Opens the folder of a run, and goes on where the last run of it stopped.
 
     After every epoch all state (weights, optimisers, history, best score, whether the
@@ -121,12 +121,15 @@ def open_run(model, results, name, settings, networks=None, keep="best"):
             absence the model is saved as "model".
         keep: "best" saves them when the validation PSNR is at its best (the mean, if
             the model has several outputs), "last" after every epoch.
+        initial: dict from networks to the `.keras` files, or None, that they start from
+            if the run is new; see `load_initial_weights`.
 
     Returns:
         `Run`, with `folder`, `epoch`, `step` and `callbacks` for fit.
 
     Raises:
-        ValueError: if another process trains in this folder.
+        ValueError: if another process trains in this folder, or initial weights cannot
+            be loaded.
         OSError: naming the folder, if it cannot be written.
     """
     settings = {key: value for key, value in settings.items() if key != "RESULTS"}
@@ -134,7 +137,7 @@ def open_run(model, results, name, settings, networks=None, keep="best"):
     dataset = pathlib.Path(settings["DATASET"]).expanduser().resolve().name
     scales = settings["SCALES"] if "SCALES" in settings else [settings["SCALE"]]
     scales = "".join(f"x{scale}" for scale in scales)
-    folder = pathlib.Path(results) / f"{name}_{scales}_{dataset}"
+    folder = pathlib.Path(results).expanduser() / f"{name}_{scales}_{dataset}"
     for optimizer, variables in _optimizers(model):
         if not optimizer.built:
             optimizer.build(variables)
@@ -145,7 +148,11 @@ def open_run(model, results, name, settings, networks=None, keep="best"):
         for left in folder.rglob(".*.part.*"):  # by a run that was killed
             left.unlink()
     old = folder.is_dir() and any(folder.iterdir())
-    changes = _restore(run) if old else []
+    restored, changes = _restore(run) if old else (False, [])
+    if not restored:  # while the files are where they were
+        for network, path in (initial or {}).items():
+            if path:
+                load_initial_weights(network, path)
     hardware.wait_for_all()  # all have read what the first will now write over
     if changes and hardware.is_first():
         aside = _move_aside(folder)
@@ -203,7 +210,7 @@ def load_initial_weights(model, path):
         ValueError: if there is no such file or it has nothing to take over.
     """
     try:
-        source = upscale.load_model(path)
+        source = upscale.load_model(pathlib.Path(path).expanduser())
     except ValueError as error:
         raise ValueError(f"The initial weights cannot be loaded: {error}") from error
     theirs = {layer.name: layer.get_weights() for layer in source.layers}
@@ -277,16 +284,17 @@ def _write_state(run):
 
 
 def _restore(run):
-    """Reads the state back, or says what stands against it: a list of changes."""
+    """Reads the state back: whether it did, and a list of the changes against it, if
+    there is anything to keep."""
     state_file = run.folder / "state.npz"
     if not state_file.exists():
-        return [f"No state.npz in {run.folder}"]
+        return False, [f"No state.npz in {run.folder}"]
     try:
         with np.load(state_file) as state:
             meta = json.loads(str(state["meta"]))
             values = [state[name] for name in state.files if name != "meta"]
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
-        return [f"{state_file} is damaged"]
+        return False, [f"{state_file} is damaged"]
     changes = [
         f"{key} changed from {meta['settings'].get(key)!r} to {run.settings.get(key)!r}"
         for key in sorted(meta["settings"].keys() | run.settings.keys())
@@ -295,14 +303,13 @@ def _restore(run):
     variables = _variables(run.model)
     if [v.shape for v in values] != [tuple(v.shape) for v in variables]:
         changes = changes or ["The network changed"]
-    if changes and not meta["epoch"]:
-        return []  # nothing to keep: the new run takes its place
-    if not changes:
-        for variable, value in zip(variables, values):
-            variable.assign(value)
-        for key in ("epoch", "best", "history", "stopped"):
-            setattr(run, key, meta.get(key, getattr(run, key)))
-    return changes
+    if changes:
+        return False, changes if meta["epoch"] else []
+    for variable, value in zip(variables, values):
+        variable.assign(value)
+    for key in ("epoch", "best", "history", "stopped"):
+        setattr(run, key, meta.get(key, getattr(run, key)))
+    return True, []
 
 
 def _move_aside(folder):

@@ -1,10 +1,12 @@
 import functools
+import signal
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import pictures
 import srgan
 import training
 from test_espcn import noise, vgg_features
@@ -306,6 +308,26 @@ def test_stages_can_be_trained_further(run_script, tmp_path, small_discriminator
         srgan, **{**TINY, **constants}, RESULTS=str(tmp_path / "further")
     )
     assert out.count("Starting from") == 2
+
+
+def test_interrupt_in_the_last_validation_ends_the_script_after_stage_one(
+    run_script, monkeypatch, small_discriminator
+):
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    draw = pictures.Preview.on_epoch_end
+
+    def interrupt_after_the_last_step(self, epoch, logs=None):
+        draw(self, epoch, logs)
+        if epoch + 1 == TINY["EPOCHS"]:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures.Preview, "on_epoch_end", interrupt_after_the_last_step)
+        folder, out = run_script(srgan, **TINY)
+    signal.signal(signal.SIGINT, usual)
+    assert not folder.exists() and "SRResNet+" in out
+    folder, out = run_script(srgan, **TINY)
+    assert folder.exists() and "SRGAN" in out
 
 
 def test_vgg19_out_of_reach_is_reported_before_stage_one(run_script, tmp_path):

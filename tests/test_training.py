@@ -237,6 +237,17 @@ def test_initial_weights_that_cannot_serve_are_named(tmp_path):
         training.load_initial_weights(model, str(tmp_path / "other.keras"))
 
 
+def test_initial_weights_are_needed_at_the_start_alone(run_edsr, tmp_path):
+    folder, _ = run_edsr()
+    # Of the same folder, which is moved aside since the learning rate changes.
+    further = {"INITIAL_WEIGHTS": str(folder / "model.keras"), "LEARNING_RATE": 1e-5}
+    _, out = run_edsr(**further)
+    assert "Starting from" in out and "LEARNING_RATE changed" in out
+    (folder / "model.keras").unlink()
+    _, out = run_edsr(**further, EPOCHS=9)
+    assert "Going on in" in out and "Starting from" not in out
+
+
 def test_importing_the_script_trains_nothing(tmp_path):
     code = "import edsr, sys; assert edsr.build_edsr"
     env = {**os.environ, "PYTHONPATH": str(PROJECT)}
