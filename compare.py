@@ -73,8 +73,11 @@ def load_pairs(dataset, scale):
     Raises:
         ValueError: as `data.load`.
     """
-    splits = sources.find_splits(dataset, scale, ["bicubic"], 1)
-    split = next(name for name in ("test", "all", "validation") if name in splits)
+    splits = sources.find_splits(dataset, scale, ("bicubic",))
+    scored = [name for name in ("test", "all", "validation") if name in splits]
+    if not scored:
+        raise ValueError(f"--data {dataset} has neither test nor validation pictures.")
+    split = scored[0]
     pairs = data.load(dataset, split, scale)
     print(f"{dataset}, {split}: {len(pairs)} pictures")
     return pairs
@@ -111,16 +114,20 @@ def main():
             raise ValueError(
                 f"No network for --scale {scale}: train one, or name its file."
             )
-        with data.named_errors(f"--output {options.output}"):
-            options.output.mkdir(parents=True, exist_ok=True)
-            for drawn in options.output.glob("comparison*.png"):
-                drawn.unlink()  # there may be fewer this time
+        if (options.output / "state.npz").exists():
+            raise ValueError(
+                f"--output {options.output} belongs to a training: choose another folder."
+            )
         unknown = set(options.self_ensemble) - set(networks)
         if unknown:
             raise ValueError(
                 f"--self-ensemble {unknown.pop()}: not one of {[*networks]}."
             )
         pairs = load_pairs(options.data, scale)
+        with data.named_errors(f"--output {options.output}"):
+            options.output.mkdir(parents=True, exist_ok=True)
+            for drawn in options.output.glob("comparison*.png"):
+                drawn.unlink()  # there may be fewer this time
         scores = training.compare(
             {"bicubic": None, **networks},
             pairs,

@@ -85,16 +85,15 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
             is not there, a picture that cannot be read or a pair that does not fit,
             naming it; or for a download that fails, naming the way out.
     """
-    degradations = (
-        degradation if isinstance(degradation, (tuple, list)) else [degradation]
-    )
+    several = isinstance(degradation, (tuple, list))
+    degradations = tuple(degradation) if several else (degradation,)
     for name in degradations:
         if name not in (*DEGRADATIONS, *TRACKS):
             known = ", ".join(dict.fromkeys((*DEGRADATIONS, *TRACKS)))
             raise ValueError(f"DEGRADATION = {name!r} is not one of {known}.")
     if not isinstance(scale, (int, np.integer)) or scale < 1:
         raise ValueError(f"SCALE = {scale!r} is not a whole number above 0.")
-    splits = sources.find_splits(str(dataset), scale, degradations, smallest)
+    splits = sources.find_splits(str(dataset), scale, degradations)
     if split not in splits:
         if list(splits) == ["all"]:
             raise ValueError(f"{dataset} needs two pictures or more: one is held out.")
@@ -104,17 +103,51 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
             f"needs {split}/ beside them."
         )
     source, bad = splits.pop(split)(), []
+    needed = 1 if dataset == "flowers" else smallest
     if source.size <= MEMORY_LIMIT:
-        pictures = _write_to_memory(_decode(source, scale, smallest, bad))
+        pictures = _write_to_memory(_decode(source, scale, needed, bad))
     else:
-        pictures = _write_to_cache(source, scale, smallest, bad)
+        pictures = _write_to_cache(source, scale, needed, bad)
     if bad and split != "all":  # so that all of them are found at once
         for name in splits.keys() - {"all"}:
-            side = 1 if name == "test" else smallest
+            side = 1 if name == "test" else needed
             collections.deque(_decode(splits[name](), scale, side, bad), maxlen=0)
     _refuse(bad)
+    if dataset == "flowers":
+        pictures = _leave_out_small(pictures, smallest)
     _check_sizes(pictures, smallest)
+    if split == "test":
+        _check_scorable(pictures, scale)
     return _as_dataset(pictures, scale)
+
+
+def _leave_out_small(pictures, smallest):
+    """The pictures whose LR picture is not smaller than a patch."""
+    large = np.flatnonzero(np.min(pictures.sizes, axis=1) >= smallest)
+    if not large.size:
+        raise ValueError(
+            f"No picture of flowers has {smallest}x{smallest} pixels in low resolution: "
+            "lower PATCH_SIZE or SCALE."
+        )
+    if left_out := len(pictures.names) - large.size:
+        print(f"{left_out} pictures are smaller than a patch and left out.")
+    with tf.device("CPU:0"):
+        numbers = [tf.gather(column, large) for column in pictures[1:4]]
+    return Pictures([pictures.names[n] for n in large], *numbers, *pictures[4:])
+
+
+def _check_scorable(pictures, scale):
+    """Refuses pictures in which the window of SSIM has no place, before hours are spent."""
+    side = 11 + 2 * scale
+    sizes = zip(pictures.names, scale * pictures.sizes.numpy())
+    _refuse(
+        [
+            f"{name} is {width}x{height} pixels, too small to be scored with SCALE = "
+            f"{scale}, which takes {side}x{side}: remove it."
+            for name, (height, width) in sizes
+            if min(height, width) < side
+        ]
+    )
 
 
 def _check_sizes(pictures, smallest):
@@ -156,8 +189,9 @@ def scored_split(dataset):
 
 
 def _has_test(dataset):
+    built_in = {"leaves": True, "bsds500": True, "div2k": False, "flowers": False}
     folder = pathlib.Path(dataset).expanduser()
-    return dataset in ("leaves", "bsds500") or (folder / "test").is_dir()
+    return built_in.get(str(dataset), (folder / "test").is_dir())
 
 
 def _as_dataset(pictures, scale):

@@ -31,10 +31,16 @@ def to_notebook(source):
 
     Returns:
         A notebook of nbformat 4, not run. Its last cell shows what the script drew last.
+
+    Raises:
+        ValueError: if the source does not begin in that way.
     """
     from nbformat import v4
 
-    _, header, *pieces = re.split(r'^"""\n', source, flags=re.MULTILINE)
+    before, *pieces = re.split(r'^"""\n', source, flags=re.MULTILINE)
+    if before or not pieces or not pieces[0].startswith("Title: "):
+        raise ValueError('it does not begin with """ and a line Title: ...')
+    header, *pieces = pieces
     title, *fields = (line.split(": ", 1) for line in header.splitlines())
     lines = [f"# {title[1]}", "", *(f"**{name}:** {text}<br>" for name, text in fields)]
     cells = [v4.new_markdown_cell("\n".join(lines))]

@@ -51,11 +51,11 @@ TRACKS = {
 Source = collections.namedtuple("Source", "pictures count key size")
 
 
-def find_splits(dataset, scale, degradations, smallest):
+def find_splits(dataset, scale, degradations):
     """Finds what there is of a dataset.
 
     Args:
-        dataset, scale, smallest: as for `data.load`.
+        dataset, scale: as for `data.load`.
         degradations: tuple of names, which take turns from picture to picture.
 
     Returns:
@@ -74,7 +74,7 @@ def find_splits(dataset, scale, degradations, smallest):
     elif dataset == "div2k":
         return _div2k(scale, degradations)
     elif dataset == "flowers":
-        return _flowers(smallest * scale, degradations)
+        return _flowers(degradations)
     else:
         folder = pathlib.Path(dataset).expanduser()
         if not folder.is_dir():
@@ -84,7 +84,7 @@ def find_splits(dataset, scale, degradations, smallest):
             )
         if any(folder.glob("DIV2K_*_HR")):
             return _div2k_folder(folder, scale, degradations)
-        splits = _folder_splits(folder)
+        splits = {**_folder_splits(folder), **_test_folder(folder)}
     return {
         split: functools.partial(_files, _take_turns(pairs, degradations))
         for split, pairs in splits.items()
@@ -193,6 +193,13 @@ def _folder_splits(folder):
     return {"train": train, "validation": sorted(held_out), "all": files}
 
 
+def _test_folder(folder):
+    """The split that may lie beside others: a dict, empty if there is no `test/`."""
+    if not (folder / "test").is_dir():
+        return {}
+    return {"test": _pair_files(folder / "test")}
+
+
 def _pair_files(folder):
     """Pairs the pictures of one folder: a list of (HR path, LR path or None)."""
     if (folder / "HR").is_dir() and (folder / "LR").is_dir():
@@ -245,6 +252,8 @@ def _div2k_folder(folder, scale, degradations):
             files = _official_lr(hr, part, scale, degradation)
             pairs += [(hr, lr, degradation) for lr in files]
         splits[split] = functools.partial(_files, pairs)
+    for split, pairs in _test_folder(folder).items():
+        splits[split] = functools.partial(_files, _take_turns(pairs, degradations))
     return splits
 
 
@@ -308,31 +317,25 @@ def _div2k_source(builders, split, degradations):
     return Source(pictures, count, key, 2 * size)  # PNG halves photographs
 
 
-def _flowers(smallest, degradations):
+def _flowers(degradations):
     """TFDS' tf_flowers, its first 600 held out."""
     builder = _prepare("tf_flowers", "flowers")
     splits = {"train": "train[600:]", "validation": "train[:600]"}
     return {
-        name: functools.partial(_flowers_source, builder, split, smallest, degradations)
+        name: functools.partial(_flowers_source, builder, split, degradations)
         for name, split in splits.items()
     }
 
 
-def _flowers_source(builder, split, smallest, degradations):
+def _flowers_source(builder, split, degradations):
     def pictures():
-        left_out = 0
         for number, example in enumerate(_examples(builder, split)):
-            if min(example["image"].shape[:2]) < smallest:
-                left_out += 1
-                continue
             degradation = degradations[number % len(degradations)]
             parts = (example["image"], None, degradation)
             yield f"tf_flowers {split} {number}", functools.partial(tuple, parts)
-        if left_out:
-            print(f"tf_flowers: {left_out} pictures below {smallest} pixels left out")
 
     info = builder.info.splits[split]
-    key = (builder.info.full_name, split, smallest, degradations)
+    key = (builder.info.full_name, split, degradations)
     return Source(pictures, info.num_examples, key, 4 * info.num_bytes)
 
 

@@ -293,11 +293,13 @@ def upscale_file(model, source, target, scale=None, self_ensemble=False, progres
             notes.append("Its EXIF data is damaged and was left out.")
         alpha = None
         if upright.has_transparency_data:
-            rgba = upright.convert("RGBA")
+            rgba = _to_rgba(upright)
             alpha = rgba.getchannel("A")
             upright = _fill_transparent(rgba)
         rgb = sources.to_rgb(upright)
         grey = image.mode[0] in "1LIFP" and (rgb == rgb[..., :1]).all()
+        if image.mode[0] == "P" and "icc_profile" in image.info:
+            grey = False  # since the profile is one of RGB
         # Other profiles than those of RGB and grey say nothing about the result.
         other = image.mode in ("CMYK", "LAB")
         profile = None if other else image.info.get("icc_profile")
@@ -315,6 +317,16 @@ def upscale_file(model, source, target, scale=None, self_ensemble=False, progres
             part, exif=exif or Image.Exif(), icc_profile=profile, **FORMATS[name]
         )
     return " ".join(notes)
+
+
+def _to_rgba(image):
+    if not image.mode.startswith("I"):
+        return image.convert("RGBA")
+    # 16-bit grey, one of which is transparent. Pillow would make white of most.
+    rgba = Image.fromarray(sources.to_rgb(image)).convert("RGBA")
+    visible = np.asarray(image) != image.info["transparency"]
+    rgba.putalpha(Image.fromarray(visible).convert("L"))
+    return rgba
 
 
 def _fill_transparent(rgba):

@@ -105,15 +105,35 @@ def test_scored_pictures_are_those_held_out(name, smooth_pictures, make_pictures
     assert {path.parent for path in paths} == {expected}
 
 
-def test_errors_are_one_line(results, monkeypatch):
+def test_errors_are_one_line(results, smooth_pictures, monkeypatch):
     monkeypatch.chdir(results)
+    alone = results / "alone/train"
+    alone.parent.mkdir()
+    (smooth_pictures / "train").rename(alone)
+    (results / "results/run").mkdir()
+    (results / "results/run/state.npz").touch()
     for arguments, message in {
         ("--scale", "5"): "compare.py: No network for --scale 5: train one",
         ("--self-ensemble", "x", "--scale", "2"): "--self-ensemble x: not one of",
         ("nowhere.keras",): "compare.py: nowhere.keras: there is no such file",
         ("--scale", "2", "--data", "nowhere"): "'nowhere' is neither a folder nor",
+        ("--scale", "2", "--data", "alone"): "alone has neither test nor validation",
+        (
+            "--scale",
+            "2",
+            "--output",
+            "results/run",
+        ): "results/run belongs to a training",
     }.items():
         monkeypatch.setattr(sys, "argv", ["compare.py", *arguments])
         with pytest.raises(SystemExit) as stop:
             compare.main()
         assert message in stop.value.code and "\n" not in stop.value.code
+
+
+def test_pictures_stay_until_others_are_drawn(results):
+    drawn = results / "results/compared/comparison.png"
+    drawn.parent.mkdir()
+    drawn.touch()
+    done = run(results, "--scale", "2", "--data", "nowhere")
+    assert done.returncode == 1 and drawn.exists()

@@ -186,6 +186,20 @@ def test_scores_are_those_of_the_validation_where_there_is_no_test(
     for split in ("train", "val", "test"):
         make_pictures(tmp_path / "split" / split, ["a.png"])
     assert data.scored_split(tmp_path / "split") == "test"
+    make_pictures(tmp_path / "flat" / "test", ["c.png"])
+    assert data.scored_split(tmp_path / "flat") == "test"
+    assert names(tmp_path / "flat", "test") == {str(tmp_path / "flat/test/c.png")}
+
+
+def test_picture_too_small_to_be_scored_is_named_before_training(
+    tmp_path, make_pictures
+):
+    for split in ("train", "validation", "test"):
+        make_pictures(tmp_path / split, ["a.png"])
+    make_pictures(tmp_path / "test", ["icon.png", "small.png"], size=(19, 18))
+    assert len(data.load(tmp_path, "test", 3)) == 3
+    with pytest.raises(ValueError, match=r"2 pictures.*\n.*icon\.png is 16x16 .*19x19"):
+        data.load(tmp_path, "test", 4)
 
 
 def test_pairs_by_name(tmp_path, make_pictures):

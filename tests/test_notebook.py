@@ -57,6 +57,12 @@ def test_notebook_has_all_prose_and_code(name, tmp_path, monkeypatch):
         notebook.main()
 
 
+def test_what_is_no_script_is_refused(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["notebook.py", str(PROJECT / "data.py")])
+    with pytest.raises(SystemExit, match=r"data\.py does not become a notebook"):
+        notebook.main()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_notebook_runs_cell_by_cell(name, tmp_path, smooth_pictures, monkeypatch):

@@ -209,7 +209,9 @@ def test_flowers_hold_out_the_first_600(tfds_downloads, monkeypatch, tmp_path, c
     assert len(seen) == 605 - 121
     assert len({color for _, color in seen}) == len(seen)  # none has two roles
     out = capsys.readouterr().out
-    assert "pictures below 48 pixels left out" in out
+    assert "pictures are smaller than a patch and left out" in out
+    with pytest.raises(ValueError, match="flowers has 51x51 pixels in low resolution"):
+        data.load("flowers", "train", 1, smallest=51)
 
 
 # --- Folders ---
@@ -338,6 +340,13 @@ def test_two_runs_that_start_at_once_use_one_cache(
 
 
 # --- The command ---
+
+
+def test_command_prepares_what_scripts_use(tfds_downloads, keras_home, monkeypatch):
+    monkeypatch.setattr(data, "MEMORY_LIMIT", 0)
+    data.load("div2k", "train", 4, ("bicubic",))  # as the command does
+    data.load("div2k", "train", 4)
+    assert len(list((keras_home / "datasets" / "decoded").iterdir())) == 1
 
 
 def test_command_prepares_and_draws(tmp_path, make_pictures, monkeypatch, capsys):

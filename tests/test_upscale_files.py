@@ -107,6 +107,18 @@ def test_16_bits_a_channel(run, tmp_path):
     assert Image.open(tmp_path / "upscaled/grey_x2.png").mode == "L"
 
 
+def test_16_bit_grey_of_which_one_is_transparent(tmp_path):
+    pixels = np.linspace(0, 65535, 63).astype(np.uint16).reshape(7, 9)
+    Image.fromarray(pixels).save(tmp_path / "a.png", transparency=int(pixels[3, 4]))
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, keras.layers.UpSampling2D(2)(inputs))
+    upscale.upscale_file(model, tmp_path / "a.png", tmp_path / "b.png")
+    result = np.asarray(Image.open(tmp_path / "b.png").convert("LA"))[::2, ::2]
+    opaque = pixels != pixels[3, 4]
+    np.testing.assert_allclose(result[..., 0][opaque], (pixels / 257)[opaque], atol=1)
+    assert result[0, 0, 1] == 255 and result[3, 4, 1] < 255
+
+
 def test_alpha_is_enlarged_beside_the_colours(run, tmp_path):
     image = draw(tmp_path / "a.png", "RGBA")
     run("a.png")
@@ -141,6 +153,15 @@ def test_orientation_profile_and_exif_are_kept(run, tmp_path):
         assert result.info["icc_profile"] == profile
         assert result.getexif().get(0x010E) == "on the beach"
         assert result.getexif().get(0x0112, 1) == 1
+
+
+def test_grey_palette_with_a_profile_of_colours_stays_rgb(run, tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    palette = Image.new("L", (9, 7), 90).convert("P")
+    palette.save(tmp_path / "a.png", icc_profile=profile)
+    run("a.png")
+    result = Image.open(tmp_path / "upscaled/a_x2.png")
+    assert result.mode == "RGB" and result.info["icc_profile"] == profile
 
 
 @pytest.mark.parametrize(
