@@ -6,7 +6,8 @@
 Trains an EDSR of eight blocks for 2,000 steps on 120 pictures of each kind and prints its
 Y-PSNR on the folders, the mean of the seeds; that takes five minutes each on two cores.
 What is done is kept in results/drawn.csv: a run that was stopped goes on, and `--seeds 3`
-or `--scale 2` (with folders of that scale) adds to it.
+or `--scale 2` (with folders of that scale) adds to it. After an edit to leaves.py or
+edsr.py, delete the file.
 """
 
 import argparse
@@ -57,7 +58,7 @@ def draw(folder, constants):
     vars(leaves).update(constants)
     for number in range(1, PICTURES + 1):
         image = Image.fromarray(leaves.draw_leaves(512, [number, 0]))
-        image.save(folder / f"{number:04}.png", compress_level=1)
+        image.save(folder / f"0_drawn_{number:04}.png", compress_level=1)
     vars(leaves).update(before)
 
 

@@ -115,6 +115,6 @@ def test_drawn_variants_change_the_pictures_and_are_put_back(tmp_path, monkeypat
     pictures = {}
     for name, constants in drawn.VARIANTS.items():
         drawn.draw(tmp_path, constants)
-        pictures[name] = (tmp_path / "0001.png").read_bytes()
+        pictures[name] = (tmp_path / "0_drawn_0001.png").read_bytes()
         assert vars(drawn.leaves) == before
     assert len(set(pictures.values())) == len(pictures)

@@ -1,8 +1,8 @@
 """Trains a network of this folder, as the script of its name does with other constants.
 
-    python weights/train.py edsr_x4
+    python weights/train.py edsr_x2
 
-makes results/weights/edsr_x4_leaves/model.keras, which is edsr_x4.keras here. A run that
+makes results/weights/edsr_x2_leaves/model.keras, which is edsr_x2.keras here. A run that
 was stopped goes on where it was.
 """
 
