@@ -12,6 +12,7 @@ From Python:
 
 import argparse
 import contextlib
+import math
 import os
 import pathlib
 import sys
@@ -448,7 +449,7 @@ def plan(pictures, output, suffix, same_format):
 
 def shipped_network(scale):
     """The path of the EDSR that ships for a final size: the smallest that reaches it."""
-    return WEIGHTS / ("edsr_x2.keras" if scale <= 2 else "edsr_x4.keras")
+    return WEIGHTS / f"edsr_x{min(max(2, math.ceil(scale)), 4)}.keras"
 
 
 def parse_arguments():
@@ -461,7 +462,7 @@ def parse_arguments():
         "--model",
         type=pathlib.Path,
         help="a .keras file that a script here saved (weights/edsr_x4.keras, or "
-        "edsr_x2.keras where that is enough for --scale)",
+        "edsr_x2.keras or edsr_x3.keras where that is enough for --scale)",
     )
     add(
         "--output",

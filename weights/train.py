@@ -13,9 +13,14 @@ import sys
 PROJECT = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
 
+X2 = str(PROJECT / "weights" / "edsr_x2.keras")
 # The script, and the constants that differ from those at its top.
 RECIPES = {
     "edsr_x2": ("edsr", dict(SCALE=2, EPOCHS=36, STEPS_PER_EPOCH=500)),
+    "edsr_x3": (
+        "edsr",
+        dict(SCALE=3, EPOCHS=20, STEPS_PER_EPOCH=500, INITIAL_WEIGHTS=X2),
+    ),
     "edsr_x4": ("edsr", dict(SCALE=4, EPOCHS=36, STEPS_PER_EPOCH=500)),
     "espcn_x3": ("espcn", dict(SCALE=3)),
     "espcn_x4": ("espcn", dict(SCALE=4)),
