@@ -282,10 +282,11 @@ def upscale_file(model, source, target, scale=None, self_ensemble=False, progres
         What was lost on the way, in sentences, or an empty string.
 
     Raises:
-        ValueError: if the picture cannot be read.
+        ValueError: if the picture cannot be read, or is transparent and the target JPEG.
         OSError: if the result cannot be written.
         MemoryError: if there is not enough memory.
     """
+    name = Image.registered_extensions()[target.suffix.lower()]
     with sources.open_image(source) as image:
         notes = _notes(image)
         upright = ImageOps.exif_transpose(image)
@@ -304,6 +305,10 @@ def upscale_file(model, source, target, scale=None, self_ensemble=False, progres
         # Other profiles than those of RGB and grey say nothing about the result.
         other = image.mode in ("CMYK", "LAB")
         profile = None if other else image.info.get("icc_profile")
+    if alpha and name == "JPEG":  # a PNG file that is called .jpg
+        raise ValueError(
+            f"{source} is transparent, which {target.name} cannot be: leave out --format."
+        )
     result = Image.fromarray(upscale(model, rgb, self_ensemble, progress=progress))
     if grey:
         result = result.convert("L")
@@ -312,7 +317,6 @@ def upscale_file(model, source, target, scale=None, self_ensemble=False, progres
     if scale:
         size = [max(1, round(side * scale)) for side in reversed(rgb.shape[:2])]
         result = result.resize(size, Image.Resampling.BICUBIC)
-    name = Image.registered_extensions()[target.suffix.lower()]
     with data.whole_file(target) as part:
         result.save(
             part, exif=exif or Image.Exif(), icc_profile=profile, **FORMATS[name]

@@ -127,6 +127,13 @@ def test_alpha_is_enlarged_beside_the_colours(run, tmp_path):
     np.testing.assert_array_equal(result.getchannel("A"), expected)
 
 
+def test_transparent_picture_called_jpeg_is_named(run, tmp_path):
+    draw(tmp_path / "a.png", "RGBA").save(tmp_path / "b.jpg", format="png")
+    status, _ = run("b.jpg", "--format", "same")
+    assert "b.jpg is transparent, which b_x2.jpg cannot be" in status
+    assert run("b.jpg")[0] == 0
+
+
 def test_what_transparency_hides_stays_hidden(tmp_path):
     """A white square on transparent black, and a network that looks at its neighbours."""
     inputs = keras.Input((None, None, 3))
