@@ -62,11 +62,11 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
             - `"bsds500"` (Arbelaez et al. 2011): the official train, test and val as
               train, validation and test, so that "test" is the literature's BSD100.
             - `"flowers"`: TFDS' tf_flowers, its first 600 held out for validation.
-            - A folder with `train/`, `validation/` (or `val/`) and perhaps `test/`
-              inside, or with the folders of DIV2K's zips, or flat: then a tenth of it,
-              chosen by file name, is held out for validation. LR pictures are taken
-              from the folder where there are `HR/` and `LR/` folders in it, or files
-              named `*_HR.*` and `*_LR.*`.
+            - A folder with `train/` and `validation/` (or `val/`) inside, or with the
+              folders of DIV2K's zips, or flat: then a tenth of it, chosen by file name,
+              is held out for validation. `test/` may lie beside any of these. LR
+              pictures are taken from the folder where there are `HR/` and `LR/` folders
+              in it, or files named `*_HR.*` and `*_LR.*`.
         split: `"train"`, `"validation"`, `"test"` where there is one, or `"all"`, every
             picture of a flat folder, to score a network on a benchmark.
         scale: integer factor between LR and HR. HR is cropped to a multiple of it.
@@ -82,8 +82,9 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
 
     Raises:
         ValueError: for an unknown name, a folder that is missing or empty, a split that
-            is not there, a picture that cannot be read or a pair that does not fit,
-            naming it; or for a download that fails, naming the way out.
+            is not there, a picture that cannot be read, a test picture too small to be
+            scored or a pair that does not fit, naming it; or for a download that fails,
+            naming the way out.
     """
     several = isinstance(degradation, (tuple, list))
     degradations = tuple(degradation) if several else (degradation,)
