@@ -71,7 +71,7 @@ def load_pairs(dataset, scale):
         neither, the validation pictures.
 
     Raises:
-        ValueError: as `data.load`.
+        ValueError: as `data.load`, or if there is none of these.
     """
     splits = sources.find_splits(dataset, scale, ("bicubic",))
     scored = [name for name in ("test", "all", "validation") if name in splits]

@@ -116,7 +116,8 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
     _refuse(bad)
     if dataset == "flowers":
         pictures = _leave_out_small(pictures, smallest)
-    _check_sizes(pictures, smallest)
+    else:
+        _check_sizes(pictures, smallest)
     if split == "test":
         _check_scorable(pictures, scale)
     return _as_dataset(pictures, scale)

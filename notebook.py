@@ -18,7 +18,8 @@ SHOW = """
 import glob
 from IPython.display import Image
 
-Image(max(glob.glob(f"{RESULTS}/*/comparison*.png"), key=os.path.getmtime))
+drawn = glob.glob(os.path.expanduser(f"{RESULTS}/*/comparison*.png"))
+Image(max(drawn, key=os.path.getmtime))
 """
 
 

@@ -313,7 +313,6 @@ def test_stages_can_be_trained_further(run_script, tmp_path, small_discriminator
 def test_interrupt_in_the_last_validation_ends_the_script_after_stage_one(
     run_script, monkeypatch, small_discriminator
 ):
-    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     draw = pictures.Preview.on_epoch_end
 
     def interrupt_after_the_last_step(self, epoch, logs=None):
@@ -321,10 +320,15 @@ def test_interrupt_in_the_last_validation_ends_the_script_after_stage_one(
         if epoch + 1 == TINY["EPOCHS"]:
             signal.raise_signal(signal.SIGINT)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(pictures.Preview, "on_epoch_end", interrupt_after_the_last_step)
-        folder, out = run_script(srgan, **TINY)
-    signal.signal(signal.SIGINT, usual)
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                pictures.Preview, "on_epoch_end", interrupt_after_the_last_step
+            )
+            folder, out = run_script(srgan, **TINY)
+    finally:
+        signal.signal(signal.SIGINT, usual)
     assert not folder.exists() and "SRResNet+" in out
     folder, out = run_script(srgan, **TINY)
     assert folder.exists() and "SRGAN" in out
