@@ -353,16 +353,10 @@ def training_batches(
         HR [batch, patch*scale, patch*scale, 3]).
 
     Raises:
-        ValueError: for a picture smaller than a patch, naming it; or for batches that
-            several devices of JAX cannot share.
+        ValueError: for a picture smaller than a patch, naming it.
     """
     pictures = _collect(pairs)
     _check_sizes(pictures, patch_size)
-    sharers = hardware.sharers()
-    if batch_size % sharers:
-        raise ValueError(
-            f"BATCH_SIZE = {batch_size} cannot be shared evenly by {sharers} devices."
-        )
 
     def batch(step):
         seeds = tf.random.split([tf.constant(seed, tf.int64), step], 4)
@@ -413,7 +407,7 @@ def validation_batches(pairs, scale, patch_size=48, batch_size=16):
         scale: integer factor between LR and HR.
         patch_size: side of the LR crops in pixels; less if a picture is smaller.
         batch_size: crops in a batch at most; all batches are equal and none is dropped,
-            unless several devices of JAX share them: then the last few pictures are
+            unless several devices share them: then the last few pictures are
             left out where they do not share out evenly.
 
     Returns:

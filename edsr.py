@@ -199,7 +199,7 @@ def main():
     learning_rate = keras.optimizers.schedules.CosineDecay(
         0.0, max(1, steps - warmup), warmup_target=LEARNING_RATE, warmup_steps=warmup
     )
-    with hardware.devices():
+    with hardware.devices(BATCH_SIZE):
         model = build_edsr(SCALE, FILTERS, BLOCKS, RESIDUAL_SCALING, IMAGE_SKIP)
         model.compile(
             optimizer=keras.optimizers.Adam(learning_rate),

@@ -216,7 +216,7 @@ def main():
     learning_rate = keras.optimizers.schedules.CosineDecay(
         0.0, max(1, steps - warmup), warmup_target=LEARNING_RATE, warmup_steps=warmup
     )
-    with hardware.devices():
+    with hardware.devices(BATCH_SIZE):
         model = build_espcn(SCALE, **NETWORK, image_skip=IMAGE_SKIP)
         vgg = None
         if LOSS == "mse+vgg":

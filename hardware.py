@@ -64,24 +64,40 @@ def set_seed(seed):
         tf.config.experimental.enable_op_determinism()
 
 
-def devices():
+def devices(batch_size):
     """Prints the devices found, and shares each batch among them if there are several.
+
+    Args:
+        batch_size: patches in a batch, on all devices together.
 
     Returns:
         A context to build and compile the model in: a `MirroredStrategy` on several
         GPUs with TensorFlow, otherwise nothing special. (With JAX the devices, those of
         other processes among them, are set for all that follows.)
+
+    Raises:
+        ValueError: if the devices cannot share a batch evenly.
     """
     names = keras.distribution.list_devices()
     print(f"Devices: {', '.join(names)} ({keras.backend.backend()})")
     if keras.backend.backend() == "jax" and len(names) > 1:
         distribution = keras.distribution.DataParallel(auto_shard_dataset=False)
         keras.distribution.set_distribution(distribution)
-    if keras.backend.backend() == "tensorflow" and len(_gpus()) > 1:
+    if batch_size % sharers():
+        raise ValueError(
+            f"BATCH_SIZE = {batch_size} cannot be shared evenly by {sharers()} devices."
+        )
+    if keras.backend.backend() == "tensorflow" and sharers() > 1:
         import tensorflow as tf
 
         return tf.distribute.MirroredStrategy().scope()
     return contextlib.nullcontext()
+
+
+def scope_of(model):
+    """The context of `devices` that a model was made in, to make more variables in."""
+    strategy = getattr(model, "distribute_strategy", None)  # of TensorFlow alone
+    return strategy.scope() if strategy else contextlib.nullcontext()
 
 
 def _join():
@@ -97,7 +113,9 @@ def _join():
 
 
 def sharers():
-    """Number of devices that share every batch evenly, as JAX's do."""
+    """Number of devices that share every batch evenly."""
+    if keras.backend.backend() == "tensorflow":
+        return max(1, len(_gpus()))
     distribution = keras.distribution.distribution()
     return distribution.num_model_replicas if distribution else 1
 

@@ -212,7 +212,7 @@ def main():
     learning_rate = keras.optimizers.schedules.CosineDecay(
         0.0, max(1, steps - warmup), warmup_target=LEARNING_RATE, warmup_steps=warmup
     )
-    with hardware.devices():
+    with hardware.devices(BATCH_SIZE):
         model = build_mdsr(SCALES, FILTERS, BLOCKS, IMAGE_SKIP)
         model.compile(
             optimizer=keras.optimizers.Adam(learning_rate),
@@ -239,8 +239,10 @@ def main():
         )
         for scale, pairs in zip(SCALES, train)
     ]
+    # One by one, since zip ends with the shortest: flowers has fewer pictures that are
+    # large enough for x4 than for x2.
     crops = [
-        data.validation_batches(pairs, scale, PATCH_SIZE)
+        data.validation_batches(pairs, scale, PATCH_SIZE, batch_size=1)
         for scale, pairs in zip(SCALES, validation)
     ]
     previews = []

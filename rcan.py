@@ -173,8 +173,8 @@ While training it is that of the centres of the validation pictures; the table a
 has whole pictures, which have no influence on the training. RCAN+ in the table is the
 mean over the eight turns and mirrorings of the picture.
 
-The attention takes the mean over all it is given: a patch in training, a whole picture in
-the table, a tile of 512 pixels in `upscale.py`.
+The attention takes the mean over all it is given: a patch in training; in the table and in
+`upscale.py` the whole small picture, or a tile of 512 pixels where it is larger.
 """
 
 
@@ -195,7 +195,7 @@ def main():
     learning_rate = keras.optimizers.schedules.CosineDecay(
         0.0, max(1, steps - warmup), warmup_target=LEARNING_RATE, warmup_steps=warmup
     )
-    with hardware.devices():
+    with hardware.devices(BATCH_SIZE):
         model = build_rcan(SCALE, GROUPS, BLOCKS, FILTERS, REDUCTION, IMAGE_SKIP)
         model.compile(
             optimizer=keras.optimizers.Adam(learning_rate),

@@ -138,9 +138,10 @@ def open_run(model, results, name, settings, networks=None, keep="best", initial
     scales = settings["SCALES"] if "SCALES" in settings else [settings["SCALE"]]
     scales = "".join(f"x{scale}" for scale in scales)
     folder = pathlib.Path(results).expanduser() / f"{name}_{scales}_{dataset}"
-    for optimizer, variables in _optimizers(model):
-        if not optimizer.built:
-            optimizer.build(variables)
+    with hardware.scope_of(model):
+        for optimizer, variables in _optimizers(model):
+            if not optimizer.built:
+                optimizer.build(variables)
     networks = networks or {"model": model}
     run = Run(folder, model, settings, networks=networks, keep=keep, saved=folder)
     if hardware.is_first():
@@ -515,7 +516,8 @@ def compare(models, pairs, path, self_ensemble=(), draw=pictures.draw_comparison
             title = f"Scoring {name}+ (mean of 8 turns)"
             scores[f"{name}+"] = metrics.evaluate(model, pairs, True, title)
     print("\n{:<30}".format("PSNR Y [dB]"), *(f"{name:>12}" for name in models))
-    names = [pathlib.Path(picture).name for picture in pairs.pictures.names]
+    names = [os.path.basename(os.fsencode(name)) for name in pairs.pictures.names]
+    names = [name.decode(errors="replace") for name in names]  # not all are UTF-8
     for number, pair in enumerate(pairs.take(5).as_numpy_iterator()):
         lr, hr = pair
         scale = hr.shape[0] // lr.shape[0]

@@ -4,6 +4,7 @@ backend and devices are chosen once for a process."""
 import json
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -29,6 +30,7 @@ SCRIPTS = {
     "espcn": {"SCALE": 2},
     "mdsr": {**SMALL, "SCALES": (2, 3)},
     "rcan": {**SMALL, "SCALE": 2, "GROUPS": 1},
+    "srgan": {**SMALL, "SCALE": 2, "GAN_EPOCHS": 2},
 }
 
 # Runs scripts with other constants, perhaps only up to some epoch.
@@ -47,9 +49,19 @@ for name, constants, until in json.loads(sys.argv[1]):
 """
 
 
-def start(runs, **environment):
+# Put before RUN: two virtual devices of TensorFlow in place of two GPUs.
+TWO_DEVICES = """
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
+import hardware
+hardware._gpus = lambda: [(8, 0), (8, 0)]
+"""
+
+
+def start(runs, before="", **environment):
     return subprocess.Popen(
-        [sys.executable, "-c", RUN, json.dumps(runs)],
+        [sys.executable, "-c", before + RUN, json.dumps(runs)],
         env={**os.environ, "PYTHONPATH": str(PROJECT), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -150,13 +162,34 @@ def test_two_processes_train_as_one(name, tmp_path, smooth_pictures):
     assert_close(only_folder(tmp_path / "one"), only_folder(tmp_path / "two"))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["edsr", "espcn", "mdsr", "rcan", "srgan"])
+def test_scripts_run_and_go_on_on_two_devices_of_tensorflow(
+    name, tmp_path, smooth_pictures
+):
+    """With a number of validation pictures that they cannot share evenly."""
+    folder = smooth_pictures / "validation"
+    shutil.copy(folder / "b.png", folder / "c.png")
+    straight, stopped = (
+        settings(name, smooth_pictures, tmp_path / end)
+        for end in ("straight", "stopped")
+    )
+    runs = [(name, straight, None), (name, stopped, 1), (name, stopped, None)]
+    # Each in a process of its own: TensorFlow mixes up the devices of a second strategy.
+    *_, out = [finish(start([run], TWO_DEVICES)) for run in runs]
+    assert "Going on in" in out and "PSNR Y" in out
+    folders = sorted(
+        path for path in (tmp_path / "straight").iterdir() if path.is_dir()
+    )
+    assert len(folders) == (2 if name == "srgan" else 1)
+    for folder in folders:
+        assert_close(folder, tmp_path / "stopped" / folder.name)
+
+
 # Trains EDSR and SRGAN on one and on two virtual devices of TensorFlow, on the same
 # batches, and prints how much the losses differ, and the changes of the weights.
-MIRRORED = """
-import keras, numpy as np, tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
-import contextlib, edsr, metrics, srgan
+MIRRORED = TWO_DEVICES + """
+import contextlib, edsr, keras, metrics, numpy as np, srgan
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 rng = np.random.default_rng(0)
 lr, hr = (rng.integers(0, 256, (8, side, side, 3), np.uint8) for side in (8, 16))

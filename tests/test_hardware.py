@@ -1,5 +1,6 @@
 import keras
 import pytest
+import tensorflow as tf
 
 import hardware
 
@@ -32,9 +33,19 @@ def test_auto_follows_the_hardware(monkeypatch, gpus, flags, policy):
 def test_auto_works_on_this_machine(capsys):
     policy = hardware.set_precision()
     assert policy in ("float32", "mixed_bfloat16", "mixed_float16")
-    with hardware.devices():
+    with hardware.devices(16):
         pass
     assert "Devices: " in capsys.readouterr().out
+
+
+def test_several_gpus_share_each_batch(monkeypatch):
+    monkeypatch.setattr(hardware, "_gpus", lambda: [(9, 0), (9, 0)])
+    with hardware.devices(4):
+        assert tf.distribute.has_strategy()
+    with pytest.raises(
+        ValueError, match="BATCH_SIZE = 3 cannot be shared .* 2 devices"
+    ):
+        hardware.devices(3)
 
 
 def test_unknown_policy_is_named():
