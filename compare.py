@@ -126,8 +126,9 @@ def main():
         pairs = load_pairs(options.data, scale)
         with data.named_errors(f"--output {options.output}"):
             options.output.mkdir(parents=True, exist_ok=True)
-            for drawn in options.output.glob("comparison*.png"):
-                drawn.unlink()  # there may be fewer this time
+            for ending in ("", "_2", "_3"):  # there may be fewer this time
+                drawn = options.output / f"comparison{ending}.png"
+                drawn.unlink(missing_ok=True)
         scores = training.compare(
             {"bicubic": None, **networks},
             pairs,

@@ -60,7 +60,8 @@ class Preview(keras.callbacks.Callback):
         network: `keras.Model` from LR to SR.
         pair: uint8 arrays (LR [h, w, 3], HR [h*scale, w*scale, 3]).
         folder: `pathlib.Path` of the folder for the pictures.
-        every: epochs between two pictures, the first of which is after the first epoch.
+        every: epochs between two pictures, the first of which is after the first epoch;
+            0 for that one alone.
     """
 
     def __init__(self, network, pair, folder, every=1):
@@ -74,7 +75,7 @@ class Preview(keras.callbacks.Callback):
         self.network, self.folder, self.every = network, folder, every
 
     def on_epoch_end(self, epoch, logs=None):
-        if epoch and (epoch + 1) % self.every:
+        if epoch and (not self.every or (epoch + 1) % self.every):
             return
         scale = self.hr.shape[0] // self.lr.shape[0]
         bicubic = data.bicubic_resize(self.lr, *self.hr.shape[:2])

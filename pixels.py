@@ -1,6 +1,7 @@
 """Arithmetic of pixels: MATLAB's bicubic and luma, and ways to make LR pictures."""
 
 import io
+import os
 import zlib
 
 import numpy as np
@@ -105,7 +106,7 @@ def degrade(hr, scale, degradation="bicubic", name=""):
         raise ValueError(
             f"DEGRADATION = {degradation!r} is DIV2K's own, and {name} has no LR picture."
         )
-    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    rng = np.random.default_rng(zlib.crc32(os.fsencode(name)))
     blur = ImageFilter.GaussianBlur(rng.uniform(0, 0.5 * scale))
     blurred = np.asarray(Image.fromarray(hr).filter(blur))
     lr = bicubic_resize(blurred, height, width)

@@ -32,7 +32,6 @@ FOLDERS = {
     "train": "train",
     "val": "validation",
     "validation": "validation",
-    "test": "test",
 }
 
 # DIV2K's own ways of making LR, and what their folders and files are called, after
@@ -187,7 +186,7 @@ def _folder_splits(folder):
         return {"all": files}
     # Held out by a hash of the name rather than by the order, so that a series of
     # similar pictures is not all on one side.
-    by_hash = sorted(files, key=lambda pair: zlib.crc32(pair[0].name.encode()))
+    by_hash = sorted(files, key=lambda pair: zlib.crc32(os.fsencode(pair[0].name)))
     held_out = by_hash[: max(1, len(files) // 10)]
     train = [pair for pair in files if pair not in held_out]
     return {"train": train, "validation": sorted(held_out), "all": files}
@@ -319,6 +318,7 @@ def _div2k_source(builders, split, degradations):
 
 def _flowers(degradations):
     """TFDS' tf_flowers, its first 600 held out."""
+    _take_turns([("flowers", None)] * len(degradations), degradations)  # or refuses
     builder = _prepare("tf_flowers", "flowers")
     splits = {"train": "train[600:]", "validation": "train[:600]"}
     return {

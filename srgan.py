@@ -431,7 +431,7 @@ def main():
     gan_rate = keras.optimizers.schedules.PiecewiseConstantDecay(
         [GAN_EPOCHS * STEPS_PER_EPOCH // 2], [GAN_LEARNING_RATE, GAN_LEARNING_RATE / 10]
     )
-    with hardware.devices():
+    with hardware.devices(BATCH_SIZE):
         generator = build_srresnet(SCALE, FILTERS, BLOCKS, IMAGE_SKIP)
         discriminator = build_discriminator(PATCH_SIZE * SCALE)
         generator.compile(
@@ -477,7 +477,9 @@ def main():
 
     of_stage_two = {**settings, "EPOCHS": GAN_EPOCHS, "SRRESNET_EPOCHS": EPOCHS}
     del of_stage_two["GAN_EPOCHS"]
-    networks = {"model": generator, "discriminator": discriminator}
+    networks = {"model": generator}
+    if ADVERSARIAL:
+        networks["discriminator"] = discriminator
     name = "SRGAN" if ADVERSARIAL else f"SRResNet-{CONTENT_LOSS.upper()}"
     initial = {discriminator: INITIAL_DISCRIMINATOR}
     run = training.open_run(

@@ -261,6 +261,8 @@ FORMATS = {
     "TIFF": {"compression": "tiff_deflate"},
     "WEBP": {"quality": 95},
 }
+# The longest side in pixels that a format can hold.
+LARGEST = {"JPEG": 65500, "WEBP": 16383}
 
 
 def upscale_file(model, source, target, scale=None, self_ensemble=False, progress=None):
@@ -282,7 +284,8 @@ def upscale_file(model, source, target, scale=None, self_ensemble=False, progres
         What was lost on the way, in sentences, or an empty string.
 
     Raises:
-        ValueError: if the picture cannot be read, or is transparent and the target JPEG.
+        ValueError: if the picture cannot be read, or if the result would be larger than
+            the format of the target can hold, or transparent and that JPEG.
         OSError: if the result cannot be written.
         MemoryError: if there is not enough memory.
     """
@@ -305,17 +308,24 @@ def upscale_file(model, source, target, scale=None, self_ensemble=False, progres
         # Other profiles than those of RGB and grey say nothing about the result.
         other = image.mode in ("CMYK", "LAB")
         profile = None if other else image.info.get("icc_profile")
+    scale = scale or scale_and_channels(model)[0]
+    size = tuple(max(1, round(side * scale)) for side in reversed(rgb.shape[:2]))
+    # Before the long work.
     if alpha and name == "JPEG":  # a PNG file that is called .jpg
         raise ValueError(
             f"{source} is transparent, which {target.name} cannot be: leave out --format."
+        )
+    if max(size) > LARGEST.get(name, math.inf):
+        raise ValueError(
+            f"{source} would become {size[0]}x{size[1]} pixels, where {name} ends at "
+            f"{LARGEST[name]}: leave out --format."
         )
     result = Image.fromarray(upscale(model, rgb, self_ensemble, progress=progress))
     if grey:
         result = result.convert("L")
     if alpha:
         result.putalpha(alpha.resize(result.size, Image.Resampling.BICUBIC))
-    if scale:
-        size = [max(1, round(side * scale)) for side in reversed(rgb.shape[:2])]
+    if result.size != size:
         result = result.resize(size, Image.Resampling.BICUBIC)
     with data.whole_file(target) as part:
         result.save(
@@ -493,6 +503,7 @@ def main():
     if options.suffix and pathlib.Path(options.suffix).name != options.suffix:
         sys.exit("upscale.py: --suffix is a part of file names, without slashes.")
     warnings.filterwarnings("ignore", module="PIL")  # which name no file
+    sys.stdout.reconfigure(errors="backslashreplace")  # for names that are no UTF-8
     try:
         model = load_network(options.model or shipped_network(options.scale or 4))
         scale = options.scale or scale_and_channels(model)[0]

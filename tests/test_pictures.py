@@ -48,6 +48,13 @@ def test_preview_is_drawn_after_the_first_epoch_and_every_so_many(preview):
     assert names == ["epoch_0001", "epoch_0005", "epoch_0010"]
 
 
+def test_preview_of_the_first_epoch_alone(preview):
+    preview.every = 0
+    for epoch in range(3):
+        preview.on_epoch_end(epoch)
+    assert [path.stem for path in preview.folder.iterdir()] == ["epoch_0001"]
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_samples_show_luma_and_rgb(channels, tmp_path):
     lr = np.full((2, 4, 4, channels), 128, np.float32)

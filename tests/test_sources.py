@@ -4,6 +4,7 @@ import io
 import os
 import pathlib
 import shutil
+import sys
 import tarfile
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 
 import data
 import sources
+import training
 
 CONFIGS = [
     ("bicubic", 2),
@@ -179,11 +181,14 @@ def test_unreachable_dataset_says_what_to_do(monkeypatch):
         raise ConnectionError("no network")
 
     monkeypatch.setattr(sources, "tfds_builder", unreachable)
-    commands = {"div2k": "div2k --scale 2 --degradation unknown", "flowers": "flowers"}
-    for dataset, command in commands.items():
+    commands = {
+        ("div2k", "unknown"): "div2k --scale 2 --degradation unknown",
+        ("flowers", "area"): "flowers",
+    }
+    for (dataset, degradation), command in commands.items():
         message = rf"could not be fetched .no network.*by `python data\.py {command}`"
         with pytest.raises(ValueError, match=message):
-            data.load(dataset, "train", 2, "unknown")
+            data.load(dataset, "train", 2, degradation)
 
 
 def test_flowers_hold_out_the_first_600(tfds_downloads, monkeypatch, tmp_path, capsys):
@@ -268,6 +273,20 @@ def test_tracks_of_div2k_need_its_pictures(tmp_path, make_pictures):
     make_pictures(tmp_path, ["a.png", "b.png"])
     with pytest.raises(ValueError, match="'unknown' is DIV2K's own, and .*a.png"):
         data.load(tmp_path, "train", 4, "unknown")
+    with pytest.raises(ValueError, match="own, and flowers has no LR picture"):
+        data.load("flowers", "train", 4, ("bicubic", "unknown"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+def test_names_that_are_no_utf8(tmp_path, make_pictures, tiny_network, capsys):
+    names = [os.fsdecode(b"caf\xe9.png"), "a.png"]
+    make_pictures(tmp_path, names)
+    loaded = [data.load(tmp_path, "all", 2, "realistic") for _ in range(2)]
+    for pair, same in zip(*(pairs.as_numpy_iterator() for pairs in loaded)):
+        np.testing.assert_array_equal(pair[0], same[0])
+    path = tmp_path / "drawn/comparison.png"
+    training.compare({"EDSR": tiny_network(2)}, loaded[0], path)
+    assert "caf\ufffd.png" in capsys.readouterr().out
 
 
 # --- The cache of decoded pictures ---

@@ -348,4 +348,6 @@ def test_without_the_game(run_script, vgg_weights):
     assert not folder.exists() and "SRResNet+" in out
     constants |= {"CONTENT_LOSS": "vgg22", "VGG_WEIGHTS": str(vgg_weights)}
     folder, out = run_script(srgan, **constants)
-    assert (folder.parent / "srresnet-vgg22_x2_pictures/model.keras").exists()
+    folder = folder.with_name("srresnet-vgg22_x2_pictures")
+    assert (folder / "model.keras").exists()
+    assert not (folder / "discriminator.keras").exists()

@@ -134,6 +134,33 @@ def test_transparent_picture_called_jpeg_is_named(run, tmp_path):
     assert run("b.jpg")[0] == 0
 
 
+def test_result_too_large_for_its_format_is_named_before_the_work(
+    run, tmp_path, monkeypatch
+):
+    for name, largest in upscale.LARGEST.items():  # Pillow says the same
+        Image.new("L", (largest, 1)).save(tmp_path / "b.jpg", format=name)
+        with pytest.raises((OSError, ValueError)):
+            Image.new("L", (largest + 1, 1)).save(tmp_path / "b.jpg", format=name)
+    draw(tmp_path / "a.jpg")
+    monkeypatch.setitem(upscale.LARGEST, "JPEG", 17)
+    arguments = ["a.jpg", "--format", "same"]
+    with monkeypatch.context() as patch:
+        patch.setattr(upscale, "upscale", None)
+        status, _ = run(*arguments)
+    assert "a.jpg would become 18x14 pixels, where JPEG ends at 17: leave out" in status
+    assert run("a.jpg")[0] == 0 and run(*arguments, "--scale", 1.5)[0] == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+def test_name_that_is_no_utf8_costs_no_picture(run, tmp_path):
+    name = os.fsdecode(b"caf\xe9")
+    draw(tmp_path / f"in/{name}.png")
+    draw(tmp_path / "in/z.png")
+    assert run("in")[0] == 0
+    results = {path.name for path in (tmp_path / "upscaled").iterdir()}
+    assert results == {f"{name}_x2.png", "z_x2.png"}
+
+
 def test_what_transparency_hides_stays_hidden(tmp_path):
     """A white square on transparent black, and a network that looks at its neighbours."""
     inputs = keras.Input((None, None, 3))
