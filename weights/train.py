@@ -21,7 +21,10 @@ RECIPES = {
         "edsr",
         dict(SCALE=3, EPOCHS=20, STEPS_PER_EPOCH=500, INITIAL_WEIGHTS=X2),
     ),
-    "edsr_x4": ("edsr", dict(SCALE=4, EPOCHS=36, STEPS_PER_EPOCH=500)),
+    "edsr_x4": (
+        "edsr",
+        dict(SCALE=4, EPOCHS=36, STEPS_PER_EPOCH=500, INITIAL_WEIGHTS=X2),
+    ),
     "espcn_x3": ("espcn", dict(SCALE=3)),
     "espcn_x4": ("espcn", dict(SCALE=4)),
     "srresnet_x4": ("srgan", dict(EPOCHS=16, STEPS_PER_EPOCH=500, ADVERSARIAL=False)),
