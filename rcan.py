@@ -173,8 +173,8 @@ While training it is that of the centres of the validation pictures; the table a
 has whole pictures, which have no influence on the training. RCAN+ in the table is the
 mean over the eight turns and mirrorings of the picture.
 
-The attention takes the mean over all it is given: a patch in training; in the table and in
-`upscale.py` the whole small picture, or a tile of 512 pixels where it is larger.
+The attention takes the mean over all it is given: a patch in training; in the table and
+in `upscale.py` the whole small picture, or a tile of 512 pixels where it is larger.
 """
 
 
