@@ -1,6 +1,7 @@
 """What this machine does best: precision, devices, reproducibility."""
 
 import contextlib
+import functools
 import os
 import pathlib
 import platform
@@ -88,10 +89,15 @@ def devices(batch_size):
             f"BATCH_SIZE = {batch_size} cannot be shared evenly by {sharers()} devices."
         )
     if keras.backend.backend() == "tensorflow" and sharers() > 1:
-        import tensorflow as tf
-
-        return tf.distribute.MirroredStrategy().scope()
+        return _mirrored().scope()
     return contextlib.nullcontext()
+
+
+@functools.cache  # a second one in a process mixes up what the devices exchange
+def _mirrored():
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy()
 
 
 def scope_of(model):

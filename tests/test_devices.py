@@ -175,8 +175,7 @@ def test_scripts_run_and_go_on_on_two_devices_of_tensorflow(
         for end in ("straight", "stopped")
     )
     runs = [(name, straight, None), (name, stopped, 1), (name, stopped, None)]
-    # Each in a process of its own: TensorFlow mixes up the devices of a second strategy.
-    *_, out = [finish(start([run], TWO_DEVICES)) for run in runs]
+    out = finish(start(runs, TWO_DEVICES))
     assert "Going on in" in out and "PSNR Y" in out
     folders = sorted(
         path for path in (tmp_path / "straight").iterdir() if path.is_dir()
