@@ -318,7 +318,8 @@ def _div2k_source(builders, split, degradations):
 
 def _flowers(degradations):
     """TFDS' tf_flowers, its first 600 held out."""
-    _take_turns([("flowers", None)] * len(degradations), degradations)  # or refuses
+    # Refuses DIV2K's own degradations before the download.
+    _take_turns([("flowers", None)] * len(degradations), degradations)
     builder = _prepare("tf_flowers", "flowers")
     splits = {"train": "train[600:]", "validation": "train[:600]"}
     return {
