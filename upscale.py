@@ -12,6 +12,7 @@ From Python:
 
 import argparse
 import contextlib
+import functools
 import math
 import os
 import pathlib
@@ -461,8 +462,21 @@ def plan(pictures, output, suffix, same_format):
 # --- As a command ---------------------------------------------------------------------
 
 
-def shipped_network(scale):
-    """The path of the EDSR that ships for a final size: the smallest that reaches it."""
+def shipped_network(scale, source):
+    """The network that ships for a picture: the smallest EDSR that reaches the size.
+
+    For JPEG files that is one that has learned from such. The others have not, and
+    sharpen blocks and noise as if they were detail.
+
+    Args:
+        scale: how much larger the picture is to be.
+        source: `pathlib.Path` of the picture.
+
+    Returns:
+        `pathlib.Path` of a `.keras` file.
+    """
+    if Image.registered_extensions().get(source.suffix.lower()) == "JPEG":
+        return WEIGHTS / "edsr_realistic_x4.keras"
     return WEIGHTS / f"edsr_x{min(max(2, math.ceil(scale)), 4)}.keras"
 
 
@@ -476,7 +490,8 @@ def parse_arguments():
         "--model",
         type=pathlib.Path,
         help="a .keras file that a script here saved (weights/edsr_x4.keras, or "
-        "edsr_x2.keras or edsr_x3.keras where that is enough for --scale)",
+        "edsr_x2.keras or edsr_x3.keras where that is enough for --scale; for JPEG "
+        "files edsr_realistic_x4.keras)",
     )
     add(
         "--output",
@@ -504,9 +519,10 @@ def main():
         sys.exit("upscale.py: --suffix is a part of file names, without slashes.")
     warnings.filterwarnings("ignore", module="PIL")  # which name no file
     sys.stdout.reconfigure(errors="backslashreplace")  # for names that are no UTF-8
+    load = functools.cache(load_network)
     try:
-        model = load_network(options.model or shipped_network(options.scale or 4))
-        scale = options.scale or scale_and_channels(model)[0]
+        own_scale = scale_and_channels(load(options.model))[0] if options.model else 4
+        scale = options.scale or own_scale
         suffix = f"_x{scale:g}" if options.suffix is None else options.suffix
         pictures = find_pictures(options.pictures, options.output)
         targets = plan(pictures, options.output, suffix, options.format == "same")
@@ -518,11 +534,12 @@ def main():
         sys.exit("upscale.py: there are no pictures in these folders.")
     failures = []
     for number, (source, target) in enumerate(targets.items()):
-        print(f"{number + 1} of {len(targets)}: {source} -> {target}")
+        network = options.model or shipped_network(scale, source)
+        print(f"{number + 1} of {len(targets)}: {source} -> {target} ({network.stem})")
         bar = keras.utils.Progbar(100, unit_name="percent")
         try:
             notes = upscale_file(
-                model,
+                load(network),
                 source,
                 target,
                 scale=options.scale,

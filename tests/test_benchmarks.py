@@ -6,6 +6,7 @@ import pathlib
 import re
 import sys
 
+import keras
 import numpy as np
 import pytest
 
@@ -42,6 +43,44 @@ def test_protocols_start_with_that_of_the_papers(
     assert abs(wider - 20 * np.log10(219 / 255)) < 0.1
     assert bicubic["LR by slicing, as hr[::scale]"] < paper
     assert len(bicubic) == 9
+
+
+def test_blend_goes_from_one_network_to_the_other(
+    tmp_path, tiny_network, smooth_pictures, monkeypatch, capsys
+):
+    start, trained = tmp_path / "start.keras", tmp_path / "trained.keras"
+    for seed, path in enumerate((start, trained)):
+        training.save_model(tiny_network(2, seed=seed), path)
+    arguments = ["blend.py", start, trained, "--validation", smooth_pictures]
+    test = smooth_pictures / "test"
+    monkeypatch.setattr(sys, "argv", [*map(str, arguments), "--test", str(test)])
+    load("blend").main()
+    lines = capsys.readouterr().out.splitlines()
+    rows = [list(map(float, line.split())) for line in lines if line[:4] == "  0."]
+    rows += [list(map(float, line.split())) for line in lines if line[:4] == "  1."]
+    assert [row[0] for row in rows] == [0, 0.5, 0.6, 0.7, 0.8, 1]
+    assert rows[2] != rows[0] and rows[2] != rows[-1]
+    splits = data.load(smooth_pictures, "validation", 2), data.load(test, "all", 2)
+    for path, row in ((start, rows[0]), (trained, rows[-1])):
+        network = keras.saving.load_model(path)
+        scores = [metrics.evaluate(network, pairs)["psnr_y"] for pairs in splits]
+        np.testing.assert_allclose(row[1:], scores, atol=0.006)
+
+
+def test_jpeg_of_less_quality_scores_less(
+    tmp_path, tiny_network, smooth_pictures, monkeypatch, capsys
+):
+    training.save_model(tiny_network(2), tmp_path / "network.keras")
+    folder = smooth_pictures / "test"
+    arguments = ["jpeg.py", folder, tmp_path / "network.keras"]
+    monkeypatch.setattr(sys, "argv", [*map(str, arguments)])
+    load("jpeg").main()
+    _, bicubic, network = capsys.readouterr().out.splitlines()
+    clean, *saved = map(float, bicubic.split()[1:])
+    expected = metrics.evaluate(None, data.load(folder, "all", 2))["psnr_y"]
+    assert abs(clean - expected) < 0.006
+    assert clean > saved[0] > saved[-1] and len(saved) == 6
+    assert len(network.split()) == 8
 
 
 def test_scores_are_kept(tmp_path, make_pictures, capsys):

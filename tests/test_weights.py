@@ -1,6 +1,7 @@
 """The networks that ship: that they are what their names and their cards say."""
 
 import importlib.util
+import io
 import pathlib
 import subprocess
 import sys
@@ -31,8 +32,10 @@ def train():
 def test_default_networks_ship_and_all_are_small():
     scales = {0.5: 2, 2: 2, 2.1: 3, 3: 3, 3.4: 4, 4: 4, 8: 4}
     for final, scale in scales.items():
-        path = upscale.shipped_network(final)
+        path = upscale.shipped_network(final, pathlib.Path("photo.png"))
         assert path.stem == f"edsr_x{scale}" and path in FILES
+        path = upscale.shipped_network(final, pathlib.Path("photo.JPG"))
+        assert path.stem == "edsr_realistic_x4" and path in FILES
     assert sum(path.stat().st_size for path in FILES) <= 32e6
 
 
@@ -55,6 +58,19 @@ def test_network_enlarges_a_photograph_better_than_bicubic(path, small_leaves):
     assert ours["psnr_y"] > bicubic["psnr_y"] + 2
 
 
+def test_realistic_network_is_better_on_jpeg_and_close_without(small_leaves):
+    realistic, clean = (
+        upscale.load_network(PROJECT / "weights" / f"{name}.keras")
+        for name in ("edsr_realistic_x4", "edsr_x4")
+    )
+    lr, hr = photograph(4)
+    file = io.BytesIO()
+    Image.fromarray(lr).save(file, "JPEG", quality=75)
+    for lr, least in ((np.asarray(Image.open(file)), 0.3), (lr, -0.3)):
+        scores = [metrics.evaluate(net, [(lr, hr)]) for net in (realistic, clean)]
+        assert scores[0]["psnr_y"] - scores[1]["psnr_y"] > least
+
+
 def test_srgan_makes_more_detail_for_less_psnr(small_leaves):
     pairs = [photograph(4)]
     srgan, srresnet = (
@@ -70,7 +86,7 @@ def test_each_network_has_a_card_with_the_command_that_made_it(train):
     for path in FILES:
         (card,) = [x for x in text.splitlines() if x.startswith(f"| `{path.name}`")]
         assert f"`python weights/train.py {path.stem}`" in card
-        script, constants = train.RECIPES[path.stem]
+        script, _, constants = train.RECIPES[path.stem]
         assert constants.keys() <= vars(importlib.import_module(script)).keys()
     assert {path.stem for path in FILES} == train.RECIPES.keys()
 
@@ -80,25 +96,34 @@ def test_train_runs_the_script_with_its_constants(
 ):
     monkeypatch.setattr(train, "PROJECT", tmp_path)
     monkeypatch.setattr(sys, "argv", ["train.py", "espcn_x3"])
-    recipe = ("espcn", {**TINY, "DATASET": "leaves", "SCALE": 3})
+    constants = {**TINY, "DATASET": "leaves", "SCALE": 3}
     espcn = importlib.import_module("espcn")
-    for name in (*recipe[1], "RESULTS"):  # put back when the test ends
+    for name in (*constants, "RESULTS"):  # put back when the test ends
         monkeypatch.setattr(espcn, name, getattr(espcn, name))
+    recipe = ("espcn", "espcn_x3_leaves", constants)
     monkeypatch.setattr(train, "RECIPES", {"espcn_x3": recipe})
     train.main()
-    model = upscale.load_network(
-        tmp_path / "results" / "weights" / "espcn_x3_leaves" / "model.keras"
-    )
-    assert upscale.scale_and_channels(model) == (3, 1)
+    results = tmp_path / "results" / "weights" / "espcn_x3"
+    paths = results / "espcn_x3_leaves" / "model.keras", results / "espcn_x3.keras"
+    trained, packed = (keras.saving.load_model(path, safe_mode=True) for path in paths)
+    assert upscale.scale_and_channels(packed) == (3, 1)
+    for exact, rounded in zip(trained.get_weights(), packed.get_weights()):
+        np.testing.assert_allclose(rounded, exact, rtol=2**-11, atol=2**-25)
+    assert paths[1].stat().st_size < 0.7 * paths[0].stat().st_size
     monkeypatch.setattr(sys, "argv", ["train.py", "nothing"])
     with pytest.raises(SystemExit, match="name one of espcn_x3"):
         train.main()
 
 
-def test_photograph_is_enlarged_right_after_cloning(tmp_path):
+def test_pictures_are_enlarged_right_after_cloning(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
-    Image.fromarray(image).save(tmp_path / "photo.jpg")
-    command = [sys.executable, PROJECT / "upscale.py", "photo.jpg"]
-    subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
-    with Image.open(tmp_path / "upscaled" / "photo_x4.png") as enlarged:
-        assert enlarged.size == (64, 48)
+    for name in ("photo.jpg", "drawing.png"):
+        Image.fromarray(image).save(tmp_path / name)
+    command = [sys.executable, PROJECT / "upscale.py", "photo.jpg", "drawing.png"]
+    done = subprocess.run(
+        command, cwd=tmp_path, check=True, stdout=subprocess.PIPE, text=True
+    )
+    for name, network in {"photo": "edsr_realistic_x4", "drawing": "edsr_x4"}.items():
+        assert f"{name}_x4.png ({network})" in done.stdout
+        with Image.open(tmp_path / "upscaled" / f"{name}_x4.png") as enlarged:
+            assert enlarged.size == (64, 48)
