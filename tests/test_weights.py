@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 
 import data
+import edsr
 import metrics
+import training
 import upscale
 from test_espcn import TINY
 
@@ -113,6 +115,31 @@ def test_train_runs_the_script_with_its_constants(
     monkeypatch.setattr(sys, "argv", ["train.py", "nothing"])
     with pytest.raises(SystemExit, match="name one of espcn_x3"):
         train.main()
+
+
+def test_mean_of_trained_and_initial_weights_ships(
+    train, tmp_path, small_leaves, tiny_network, monkeypatch
+):
+    start = tmp_path / "start.keras"
+    training.save_model(tiny_network(2), start)
+    constants = dict(SCALE=2, FILTERS=4, BLOCKS=2, PATCH_SIZE=12, BATCH_SIZE=2)
+    constants |= dict(EPOCHS=1, STEPS_PER_EPOCH=3, LEARNING_RATE=0.1)
+    constants |= dict(INITIAL_WEIGHTS=str(start))
+    for name in (*constants, "RESULTS"):  # put back when the test ends
+        monkeypatch.setattr(edsr, name, getattr(edsr, name))
+    monkeypatch.setattr(train, "PROJECT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train.py", "tiny"])
+    monkeypatch.setattr(
+        train, "RECIPES", {"tiny": ("edsr", "edsr_x2_leaves", constants)}
+    )
+    monkeypatch.setattr(train, "SHARE", {"tiny": 0.25})
+    train.main()
+    results = tmp_path / "results" / "weights" / "tiny"
+    paths = start, results / "edsr_x2_leaves" / "model.keras", results / "tiny.keras"
+    before, after, mean = (keras.saving.load_model(p).get_weights() for p in paths)
+    assert any((abs(a - b) > 0.05).any() for a, b in zip(after, before))
+    for a, b, m in zip(after, before, mean):
+        np.testing.assert_allclose(m, 0.25 * a + 0.75 * b, rtol=1e-3, atol=1e-6)
 
 
 def test_pictures_are_enlarged_right_after_cloning(tmp_path):
