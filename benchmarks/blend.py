@@ -4,8 +4,10 @@
         results/weights/edsr_photographs_x4/edsr_x4_bsds500/model.keras \\
         --validation bsds500 --test Set5/image_SRF_4 BSDS500/images/val
 
-Prints the Y-PSNR for each share of the second network in the weights. The share to take is
-the best on the validation pictures, since those of the test must not decide anything.
+Prints the Y-PSNR for each share of the second network in the weights. The validation
+pictures say which share to take, since those of the test must not decide anything. For
+edsr_realistic_x4 name results/weights/edsr_realistic_x4/edsr_x4_leaves/model.keras, and
+`--degradation realistic`, by which the validation's LR pictures are made then.
 """
 
 import argparse

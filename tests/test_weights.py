@@ -89,6 +89,7 @@ def test_each_network_has_a_card_with_the_command_that_made_it(train):
         (card,) = [x for x in text.splitlines() if x.startswith(f"| `{path.name}`")]
         assert f"`python weights/train.py {path.stem}`" in card
         script, _, constants = train.RECIPES[path.stem]
+        assert ("¹" in card) == (path.stem in train.SHARE)  # which says it is a mean
         assert constants.keys() <= vars(importlib.import_module(script)).keys()
     assert {path.stem for path in FILES} == train.RECIPES.keys()
 

@@ -71,8 +71,8 @@ RECIPES = {
 
 # Where this is less than 1, the weights that ship are a mean of the trained network, with
 # this share, and of the one it started from (Wang et al. 2018, ESRGAN, section 3.4). The
-# share is the best on validation pictures, by benchmarks/blend.py.
-SHARE = {"edsr_photographs_x4": 0.7}
+# shares were picked on validation pictures, by benchmarks/blend.py.
+SHARE = {"edsr_realistic_x4": 0.7, "edsr_photographs_x4": 0.7}
 
 
 def blend(start, trained, share):
