@@ -25,7 +25,7 @@ import upscale
 
 def name_of(path):
     """What a file is called in the table: its folder's name, if it is a script's."""
-    return path.parent.name if path.stem.startswith("model") else path.stem
+    return path.resolve().parent.name if path.stem.startswith("model") else path.stem
 
 
 def scale_of(paths):

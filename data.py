@@ -39,6 +39,15 @@ from sources import TRACKS, named_errors, read_image, whole_file
 
 # More decoded pixels than this many bytes are kept in a file instead of in memory.
 MEMORY_LIMIT = 5e8
+# A change to how LR pictures are made takes a new number, lest files of before are used.
+DECODING = 1
+
+# Names that the terminal cannot show are printed as escapes, instead of ending a run.
+if hasattr(sys.stdout, "reconfigure"):  # Jupyter's is different
+    sys.stdout.reconfigure(errors="backslashreplace")
+
+if keras.backend.backend() == "jax":  # which has the GPU; tf.data needs none
+    tf.config.set_visible_devices([], "GPU")
 
 # Decoded pictures, one after the other: names and LR sizes [n, 2] of each, the numbers
 # of its first LR and HR pixel, and all pixels as uint8 tensors [pixels, 3].
@@ -82,9 +91,10 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
 
     Raises:
         ValueError: for an unknown name, a folder that is missing or empty, a split that
-            is not there, a picture that cannot be read, a test picture too small to be
-            scored or a pair that does not fit, naming it; or for a download that fails,
-            naming the way out.
+            is not there, a picture that cannot be read or is too small, to be scored
+            or for `smallest`, or a pair that does not fit, naming it; or for a download
+            that fails, naming the way out.
+        OSError: if drawn or decoded pictures cannot be written into the Keras cache.
     """
     several = isinstance(degradation, (tuple, list))
     degradations = tuple(degradation) if several else (degradation,)
@@ -101,7 +111,8 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
         known = ", ".join(f'"{name}"' for name in splits)
         raise ValueError(
             f'{dataset} has no "{split}" pictures, only {known}: a folder of pictures '
-            f"needs {split}/ beside them."
+            f"needs {split}/ beside them (DIV2K's zips: DIV2K_train_HR/ and "
+            "DIV2K_valid_HR/)."
         )
     source, bad = splits.pop(split)(), []
     needed = 1 if dataset == "flowers" else smallest
@@ -118,7 +129,7 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
         pictures = _leave_out_small(pictures, smallest)
     else:
         _check_sizes(pictures, smallest)
-    if split == "test":
+    if split in ("test" if _has_test(dataset) else "validation", "all"):
         _check_scorable(pictures, scale)
     return _as_dataset(pictures, scale)
 
@@ -224,7 +235,8 @@ def _write_to_memory(pairs):
 def _write_to_cache(source, scale, smallest, bad):
     """Decodes into a folder of the Keras cache, unless a run before has done so; returns
     None, and leaves no folder, if there are bad pictures."""
-    key = hashlib.sha256(repr((source.key, scale)).encode()).hexdigest()[:16]
+    content = repr((DECODING, source.key, scale))
+    key = hashlib.sha256(content.encode()).hexdigest()[:16]
     folder = sources.cache_folder() / "decoded" / key
     if not folder.exists():
         print(f"Decoding about {source.size / 1e9:.1f} GB of pictures into {folder}")
@@ -412,6 +424,9 @@ def validation_batches(pairs, scale, patch_size=48, batch_size=16):
 
     Returns:
         A `tf.data.Dataset`, one pass over the pictures, as from `training_batches`.
+
+    Raises:
+        ValueError: if there are fewer pictures than devices.
     """
     pictures = _collect(pairs)
     size = min(patch_size, int(tf.reduce_min(pictures.sizes)))

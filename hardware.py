@@ -184,7 +184,7 @@ def _best_policy():
             return "mixed_bfloat16", "the GPU has bfloat16 units"
         if generation >= (7, 0):
             return "mixed_float16", "the GPU has float16 units"
-        return "float32", "the GPU has no units of half precision"
+        return "float32", "no units of half precision are known of the GPU"
     if keras.backend.backend() == "jax":
         return "float32", "bfloat16 gains nothing with JAX on a CPU"
     for flag in ("amx_bf16", "avx512_bf16"):
@@ -199,7 +199,12 @@ def _gpus():
         import jax
 
         gpus = [device for device in jax.devices() if device.platform == "gpu"]
-        return [tuple(map(int, gpu.compute_capability.split("."))) for gpu in gpus]
+        versions = [gpu.compute_capability.split(".") for gpu in gpus]
+        # Those of AMD are names, such as gfx942.
+        return [
+            tuple(map(int, version)) if "".join(version).isdecimal() else (0, 0)
+            for version in versions
+        ]
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")

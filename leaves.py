@@ -29,7 +29,7 @@ def draw_leaves(size, seed):
 
     Args:
         size: side in pixels.
-        seed: int; the same seed draws the same picture.
+        seed: int or list of int; the same seed draws the same picture.
 
     Returns:
         uint8 array [size, size, 3].

@@ -22,6 +22,9 @@ def bicubic_resize(image, height, width):
     Returns:
         Array [height, width, C]. From uint8: uint8, rounded half up and clipped.
         From float: the same float type, neither rounded nor clipped.
+
+    Raises:
+        ValueError: for an array of another shape.
     """
     if image.ndim != 3:
         raise ValueError(f"image must be [H, W, C], not of shape {image.shape}.")
@@ -111,7 +114,20 @@ def degrade(hr, scale, degradation="bicubic", name=""):
     blurred = np.asarray(Image.fromarray(hr).filter(blur))
     lr = bicubic_resize(blurred, height, width)
     lr = lr + rng.normal(0, rng.uniform(0, 8), lr.shape)
+    lr = (np.clip(lr, 0, 255) + 0.5).astype(np.uint8)
+    return as_jpeg(lr, int(rng.integers(40, 96)))
+
+
+def as_jpeg(image, quality):
+    """What is left of a picture that was saved as JPEG.
+
+    Args:
+        image: uint8 array [H, W, 3].
+        quality: 1 to 100, as libjpeg counts it.
+
+    Returns:
+        uint8 array [H, W, 3].
+    """
     file = io.BytesIO()
-    lr = Image.fromarray((np.clip(lr, 0, 255) + 0.5).astype(np.uint8))
-    lr.save(file, format="jpeg", quality=int(rng.integers(40, 96)))
+    Image.fromarray(image).save(file, format="jpeg", quality=quality)
     return np.asarray(Image.open(file))

@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+import uuid
 import zlib
 
 import keras
@@ -26,6 +27,9 @@ BSDS500_URL = (
     "http://www.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/BSR/"
     "BSR_bsds500.tgz"
 )
+
+# Formats that Pillow tells by name, but does not read without help.
+ONLY_IDENTIFIED = ("BUFR", "GRIB", "HDF5", "MPEG")
 
 # The subfolders of a folder of pictures, and the split that each holds.
 FOLDERS = {
@@ -108,7 +112,16 @@ def read_image(path):
         ValueError: naming the file, if it cannot be read.
     """
     with open_image(path) as image:
-        return to_rgb(ImageOps.exif_transpose(image))
+        return to_rgb(upright(image))
+
+
+def upright(image):
+    """Turns a Pillow image as its EXIF data says, or not if that is damaged."""
+    image.load()  # Pillow finds damaged pixels once, and is silent from then on
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # damaged files make Pillow raise anything
+        return image
 
 
 def to_rgb(image):
@@ -187,7 +200,7 @@ def _folder_splits(folder):
     # Held out by a hash of the name rather than by the order, so that a series of
     # similar pictures is not all on one side.
     by_hash = sorted(files, key=lambda pair: zlib.crc32(os.fsencode(pair[0].name)))
-    held_out = by_hash[: max(1, len(files) // 10)]
+    held_out = set(by_hash[: max(1, len(files) // 10)])
     train = [pair for pair in files if pair not in held_out]
     return {"train": train, "validation": sorted(held_out), "all": files}
 
@@ -219,15 +232,16 @@ def _pair_files(folder):
     return [(hr[name], lr[name]) for name in sorted(hr)]
 
 
+def is_named_as_picture(path):
+    """Whether a path has a suffix of a format that Pillow reads, and is not hidden."""
+    format = Image.registered_extensions().get(path.suffix.lower())
+    readable = format in Image.OPEN and format not in ONLY_IDENTIFIED
+    return readable and not path.name.startswith(".")
+
+
 def _list_pictures(folder):
     """The files of a folder that are named as pictures, sorted."""
-    extensions = Image.registered_extensions().items()
-    readable = {extension for extension, format in extensions if format in Image.OPEN}
-    files = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in readable and not path.name.startswith(".")
-    )
+    files = sorted(path for path in folder.iterdir() if is_named_as_picture(path))
     if not files:
         raise ValueError(
             f"{folder} holds no pictures (those in folders below are not looked for), nor "
@@ -335,9 +349,11 @@ def _flowers_source(builder, split, degradations):
             parts = (example["image"], None, degradation)
             yield f"tf_flowers {split} {number}", functools.partial(tuple, parts)
 
-    info = builder.info.splits[split]
+    count = builder.info.splits[split].num_examples
+    every = builder.info.splits["train"]  # a part of it does not know its bytes
+    size = 4 * every.num_bytes * count // every.num_examples
     key = (builder.info.full_name, split, degradations)
-    return Source(pictures, info.num_examples, key, 4 * info.num_bytes)
+    return Source(pictures, count, key, size)
 
 
 def tfds_builder(name, **kwargs):
@@ -459,7 +475,8 @@ def whole_file(path):
     Raises:
         OSError: naming the file, if it cannot be written.
     """
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    # Not by the process id, which machines that share a folder may have in common.
+    part = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
     with named_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

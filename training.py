@@ -425,7 +425,10 @@ def write_csv(path, rows):
         path: `pathlib.Path` of the file.
         rows: list of dicts with the same keys.
     """
-    with data.whole_file(path) as part, open(part, "w", newline="") as file:
+    with (
+        data.whole_file(path) as part,
+        open(part, "w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         writer.writerows(rows)

@@ -24,7 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
 
 import keras
 import numpy as np
-from PIL import ExifTags, Image, ImageFilter, ImageOps
+from PIL import ExifTags, Image, ImageFilter
 
 import data
 import sources
@@ -214,7 +214,18 @@ def receptive_radius(model):
 
 
 def load_network(path):
-    """Loads a super-resolution network: `load_model`, and a look at what it enlarges."""
+    """Loads a super-resolution network.
+
+    Args:
+        path: a `.keras` file that a script here saved, or one like it.
+
+    Returns:
+        `keras.Model`, not compiled, for `upscale` and `metrics.evaluate`.
+
+    Raises:
+        ValueError: in one sentence that names the file, if it does not load, or is not a
+            network that enlarges RGB or luma by a whole factor.
+    """
     model = load_model(path)
     try:
         scale_and_channels(model)
@@ -262,6 +273,8 @@ FORMATS = {
     "TIFF": {"compression": "tiff_deflate"},
     "WEBP": {"quality": 95},
 }
+# What is kept of a TIFF file's tags.
+TIFF_TAGS = "ImageDescription", "Make", "Model", "DateTime", "Artist", "Copyright"
 # The longest side in pixels that a format can hold.
 LARGEST = {"JPEG": 65500, "WEBP": 16383}
 
@@ -276,7 +289,7 @@ def upscale_file(model, source, target, scale=None, self_ensemble=False, progres
     Args:
         model: a network, as for `upscale`.
         source: `pathlib.Path` of a picture in any format and mode that Pillow reads.
-        target: `pathlib.Path` of the file to write.
+        target: `pathlib.Path` of the file to write: .png, .jpg, .tif or .webp.
         scale: how much larger to make it, any positive number: by the network, and from
             there by bicubic. None for the network's own.
         self_ensemble, progress: as for `upscale`.
@@ -285,15 +298,18 @@ def upscale_file(model, source, target, scale=None, self_ensemble=False, progres
         What was lost on the way, in sentences, or an empty string.
 
     Raises:
-        ValueError: if the picture cannot be read, or if the result would be larger than
-            the format of the target can hold, or transparent and that JPEG.
+        ValueError: if the picture cannot be read, or if the target has another suffix,
+            or the result would be larger than its format can hold, or transparent and
+            that JPEG.
         OSError: if the result cannot be written.
         MemoryError: if there is not enough memory.
     """
-    name = Image.registered_extensions()[target.suffix.lower()]
+    name = Image.registered_extensions().get(target.suffix.lower())
+    if name not in FORMATS:
+        raise ValueError(f"{target} is none of {', '.join(FORMATS)}.")
     with sources.open_image(source) as image:
         notes = _notes(image)
-        upright = ImageOps.exif_transpose(image)
+        upright = sources.upright(image)
         exif = _exif(image, upright)
         if exif is None:
             notes.append("Its EXIF data is damaged and was left out.")
@@ -371,21 +387,15 @@ def _notes(image):
 
 def _exif(image, upright):
     """EXIF data of a picture that has been turned upright, or None if it is damaged."""
-    exif = upright.getexif()
-    if image.format == "TIFF":  # where most of it is about the file's own storage
-        exif = Image.Exif()
-        for tag in (
-            "ImageDescription",
-            "Make",
-            "Model",
-            "DateTime",
-            "Artist",
-            "Copyright",
-        ):
-            number = ExifTags.Base[tag].value
-            if number in image.getexif():
-                exif[number] = image.getexif()[number]
     try:
+        Image.Exif().load(image.info.get("exif"))  # raises what upright() passed over
+        exif = upright.getexif()
+        if image.format == "TIFF":  # where most of it is about the file's own storage
+            of_file, exif = image.getexif(), Image.Exif()
+            for tag in TIFF_TAGS:
+                number = ExifTags.Base[tag].value
+                if number in of_file:
+                    exif[number] = of_file[number]
         exif.tobytes()
     except Exception:  # as many kinds as there are ways to be damaged
         return None
@@ -402,8 +412,6 @@ def find_pictures(paths, output):
     Returns:
         List of (path, path relative to the folder it was found in).
     """
-    Image.init()
-    formats = Image.registered_extensions()
     pictures = []
     for path in paths:
         if not path.is_dir():
@@ -412,7 +420,7 @@ def find_pictures(paths, output):
         own = _lies_in(output, path)
         for file in sorted(path.rglob("*")):
             relative = file.relative_to(path)
-            known = formats.get(file.suffix.lower()) in Image.OPEN
+            known = sources.is_named_as_picture(file)
             hidden = any(part.startswith(".") for part in relative.parts)
             result = own and _lies_in(file, output)
             there = file.is_file() or file.is_symlink()  # a broken link is named later
@@ -433,30 +441,32 @@ def plan(pictures, output, suffix, same_format):
     Raises:
         ValueError: if a result would take the place of an input or of another result.
     """
-    sources_of = {}
+    jobs = (
+        {}
+    )  # by target in lower case, since A.png and a.png are one file on many disks
     for source, relative in pictures:
         extension = ".png"
         known = Image.registered_extensions().get(source.suffix.lower())
         if same_format and known in FORMATS:
             extension = source.suffix
         target = output / relative.with_name(f"{relative.stem}{suffix}{extension}")
-        other = sources_of.get(target)
+        other, _ = jobs.get(str(target).casefold(), (None, None))
         if other and other != source and other.parent == source.parent:
             # As a.jpg beside a.png
             target = target.with_name(f"{relative.name}{suffix}{extension}")
-        other = sources_of.setdefault(target, source)
+        other, _ = jobs.setdefault(str(target).casefold(), (source, target))
         if os.path.realpath(other) != os.path.realpath(source):
             raise ValueError(
                 f"{source} and {other} would both become {target}: enlarge one of them on "
                 "its own, with another --output."
             )
-    inputs = {os.path.realpath(source): source for source in sources_of.values()}
-    for target in sources_of:
+    inputs = {os.path.realpath(source): source for source, _ in jobs.values()}
+    for _, target in jobs.values():
         if source := inputs.get(os.path.realpath(target)):
             raise ValueError(
                 f"{source} would be overwritten: choose another --output or --suffix."
             )
-    return {source: target for target, source in sources_of.items()}
+    return dict(jobs.values())
 
 
 # --- As a command ---------------------------------------------------------------------
@@ -518,7 +528,6 @@ def main():
     if options.suffix and pathlib.Path(options.suffix).name != options.suffix:
         sys.exit("upscale.py: --suffix is a part of file names, without slashes.")
     warnings.filterwarnings("ignore", module="PIL")  # which name no file
-    sys.stdout.reconfigure(errors="backslashreplace")  # for names that are no UTF-8
     load = functools.cache(load_network)
     try:
         own_scale = scale_and_channels(load(options.model))[0] if options.model else 4

@@ -68,6 +68,24 @@ def test_all_in_results_are_compared(results, smooth_pictures):
         assert Image.open(folder / name).size[0] > 500
 
 
+def test_names_that_the_terminal_cannot_show(
+    results, tiny_network, smooth_pictures, monkeypatch
+):
+    training.save_model(tiny_network(2), results / "сеть.keras")
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
+    (smooth_pictures / "test/a.png").rename(smooth_pictures / "test/а.png")
+    done = run(results, "сеть.keras", "--data", smooth_pictures)
+    assert done.returncode == 0, done.stderr
+    assert "\\u0441\\u0435\\u0442\\u044c" in done.stdout
+    with open(results / "results/compared/scores.csv", encoding="utf-8") as file:
+        assert [row["name"] for row in csv.DictReader(file)] == ["bicubic", "сеть"]
+
+
+def test_network_of_the_current_folder_has_its_name(results, monkeypatch):
+    monkeypatch.chdir(results / "results/edsr_x2_here")
+    assert compare.name_of(pathlib.Path("model.keras")) == "edsr_x2_here"
+
+
 def test_networks_can_be_named_by_file(results, capsys):
     networks = compare.load_networks([results / "results/mine/luma.keras"], 2)
     assert list(networks) == ["luma"]

@@ -103,6 +103,17 @@ def test_read_image_makes_upright_rgb(tmp_path):
         )
 
 
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
+def test_damaged_exif_costs_no_picture_and_hides_no_damage(tmp_path, ending):
+    path = tmp_path / f"photo.{ending}"
+    picture = Image.fromarray(noise(60, 90, 3))
+    picture.save(path, exif=b"Exif\0\0garbage, not a TIFF header")
+    assert data.read_image(path).shape == (60, 90, 3)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ValueError, match="photo.* cannot be read as a picture"):
+        data.read_image(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"not a picture", "truncated"])
 def test_unreadable_picture_is_named_before_training(tmp_path, make_pictures, content):
     make_pictures(tmp_path, ["a.png", "b.png"])
@@ -171,6 +182,7 @@ def test_flat_folder_holds_out_a_tenth_by_name(tmp_path, make_pictures):
     files = [f"{number:02}.png" for number in range(30)]
     make_pictures(tmp_path, files)
     (tmp_path / "notes.txt").write_text("not a picture, nor named as one")
+    (tmp_path / "clip.mpg").write_text("not a picture, though Pillow knows its ending")
     train, validation = names(tmp_path, "train"), names(tmp_path, "validation")
     assert len(validation) == 3 and not train & validation
     assert train | validation == names(tmp_path, "all")
@@ -200,6 +212,11 @@ def test_picture_too_small_to_be_scored_is_named_before_training(
     assert len(data.load(tmp_path, "test", 3)) == 3
     with pytest.raises(ValueError, match=r"2 pictures.*\n.*icon\.png is 16x16 .*19x19"):
         data.load(tmp_path, "test", 4)
+    make_pictures(tmp_path / "flat", ["icon.png", "small.png"], size=(19, 18))
+    assert len(data.load(tmp_path / "flat", "train", 4)) == 1
+    for split in ("validation", "all"):  # which are scored where there is no test
+        with pytest.raises(ValueError, match=r"\.png is 16x16 .*19x19"):
+            data.load(tmp_path / "flat", split, 4)
 
 
 def test_pairs_by_name(tmp_path, make_pictures):

@@ -1,3 +1,5 @@
+import types
+
 import keras
 import pytest
 import tensorflow as tf
@@ -46,6 +48,16 @@ def test_several_gpus_share_each_batch(monkeypatch):
         ValueError, match="BATCH_SIZE = 3 cannot be shared .* 2 devices"
     ):
         hardware.devices(3)
+
+
+def test_jax_names_gpus_of_amd_where_cuda_has_numbers(monkeypatch):
+    import jax
+
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    for capability, expected in {"9.0": (9, 0), "gfx942": (0, 0)}.items():
+        gpu = types.SimpleNamespace(platform="gpu", compute_capability=capability)
+        monkeypatch.setattr(jax, "devices", lambda: [gpu])
+        assert hardware._gpus() == [expected]
 
 
 def test_unknown_policy_is_named():

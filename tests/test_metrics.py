@@ -42,6 +42,26 @@ def test_bicubic_on_set5(photographs, scale, psnr, ssim):
     assert round(scores["ssim_y"], 4) == ssim
 
 
+@pytest.mark.parametrize(
+    "scale, psnr, ssim",
+    [(2, 33.66, 0.9299), (3, 30.39, 0.8682), (4, 28.42, 0.8104)],
+)
+def test_bicubic_of_y_alone_on_set5_has_the_figures_of_the_papers(
+    photographs, scale, psnr, ssim
+):
+    """As the code of SRCNN makes them, which is older than networks for RGB: Y is rounded,
+    made smaller and larger as one channel without rounding in between, and rounded."""
+    scores = []
+    for _, hr in data.load(photographs / f"Set5/image_SRF_{scale}", "all", scale):
+        height, width = hr.shape[:2]
+        y = np.floor(data.luma(hr.numpy().astype(np.float64)) + 0.5)
+        lr = data.bicubic_resize(y, height // scale, width // scale)
+        sr = np.clip(np.floor(data.bicubic_resize(lr, height, width) + 0.5), 0, 255)
+        scores.append([score(y, sr, scale) for score in (metrics.psnr, metrics.ssim)])
+    assert round(np.mean(scores, axis=0)[0], 2) == psnr
+    assert round(np.mean(scores, axis=0)[1], 4) == ssim
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "scale, psnr, ssim",
@@ -171,6 +191,22 @@ def test_evaluate_is_the_mean_over_pictures(tiny_network):
         expected = np.mean([score(hr, s, 2, luma) for (_, hr), s in zip(pairs, sr)])
         assert math.isclose(scores[key], expected)
     assert scores["images_per_s"] > 0 and scores["megapixels_per_s"] > 0
+
+
+def test_speeds_are_those_of_sizes_that_are_not_new(monkeypatch):
+    sizes = [(20, 30), (20, 30), (30, 20), (20, 30), (30, 20)]
+    pairs = [(np.zeros((*size, 3), np.uint8),) * 2 for size in sizes]
+    clock, compiled = [0.0], set()
+
+    def enlarge(model, lr, scale, self_ensemble=False):
+        clock[0] += 0.5 if lr.shape in compiled else 9
+        compiled.add(lr.shape)
+        return lr
+
+    monkeypatch.setattr(metrics, "enlarge", enlarge)
+    monkeypatch.setattr(metrics.time, "perf_counter", lambda: clock[0])
+    scores = metrics.evaluate(None, pairs)
+    assert scores["images_per_s"] == 2 and scores["megapixels_per_s"] == 0.0012
 
 
 def test_table_has_a_line_for_each_row(capsys):

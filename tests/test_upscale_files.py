@@ -152,11 +152,12 @@ def test_result_too_large_for_its_format_is_named_before_the_work(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
-def test_name_that_is_no_utf8_costs_no_picture(run, tmp_path):
+def test_name_that_is_no_utf8_costs_no_picture(model_file, tmp_path):
     name = os.fsdecode(b"caf\xe9")
     draw(tmp_path / f"in/{name}.png")
     draw(tmp_path / "in/z.png")
-    assert run("in")[0] == 0
+    command = [sys.executable, PROJECT / "upscale.py", "in", "--model", model_file]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     results = {path.name for path in (tmp_path / "upscaled").iterdir()}
     assert results == {f"{name}_x2.png", "z_x2.png"}
 
@@ -220,6 +221,11 @@ def test_bad_pictures_are_named_and_the_others_done(run, tmp_path):
     assert [p.name for p in (tmp_path / "upscaled").iterdir()] == ["good_x2.png"]
 
 
+def test_results_of_other_formats_are_refused_before_the_work(tmp_path):
+    with pytest.raises(ValueError, match="b.gif is none of JPEG, PNG, TIFF, WEBP"):
+        upscale.upscale_file(None, tmp_path / "a.png", tmp_path / "b.gif")
+
+
 def test_no_input_is_overwritten(run, tmp_path):
     draw(tmp_path / "a.png")
     before = (tmp_path / "a.png").read_bytes()
@@ -234,6 +240,13 @@ def test_pictures_that_differ_in_their_ending_alone(run, tmp_path):
     assert run("in")[0] == 0
     results = {path.name for path in (tmp_path / "upscaled").iterdir()}
     assert results == {"a_x2.png", "a.png_x2.png"}
+    jobs = upscale.plan(
+        [(pathlib.Path(name), pathlib.Path(name)) for name in ("a.png", "A.jpg")],
+        pathlib.Path("out"),
+        "_x2",
+        same_format=False,
+    )  # which are two files on any disk, unlike a_x2.png and A_x2.png
+    assert [path.name for path in jobs.values()] == ["a_x2.png", "A.jpg_x2.png"]
     status, _ = run("in/a.jpg", "other/a.jpg", "--output", "new")
     assert "would both become" in status
     assert not (tmp_path / "new").exists()
@@ -255,6 +268,16 @@ def test_damaged_exif_costs_no_picture(run, tmp_path, monkeypatch):
     monkeypatch.setattr(Image.Exif, "tobytes", broken)
     status, out = run("a.png")
     assert status == 0 and "EXIF data is damaged and was left out" in out
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
+def test_exif_that_cannot_be_read_is_left_out(run, tmp_path, ending):
+    name = f"a.{ending}"
+    draw(tmp_path / name, exif=b"Exif\0\0garbage, not a TIFF header")
+    status, out = run(name)
+    assert status == 0 and "EXIF data is damaged and was left out" in out
+    with Image.open(tmp_path / "upscaled" / "a_x2.png") as result:
+        assert result.size == (18, 14)
 
 
 def test_exif_of_tiff_is_kept_and_its_structure_is_not(run, tmp_path):
