@@ -19,22 +19,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
 PROJECT = pathlib.Path(__file__).parent.parent
 sys.path[:0] = [str(PROJECT), str(PROJECT / "weights")]
 
-import numpy as np
-
 import data
-import metrics
+import shared
 import upscale
 from train import blend
 
 SHARES = (0, 0.5, 0.6, 0.7, 0.8, 1)
-
-
-def score(model, pairs, scale):
-    """Mean Y-PSNR, as `metrics.evaluate` has it, without all else that takes time."""
-    enlarged = (
-        (hr, metrics.enlarge(model, lr, scale)) for lr, hr in pairs.as_numpy_iterator()
-    )
-    return np.mean([metrics.psnr(hr, sr, scale, luma=True) for hr, sr in enlarged])
 
 
 def main():
@@ -63,7 +53,8 @@ def main():
         mean.set_weights(blend(start, trained, share))
         print(f"{share:5.1f}", end="", flush=True)
         for pairs in (validation, *tests.values()):
-            print(f"{score(mean, pairs, scale):8.2f}", end="", flush=True)
+            psnr = shared.mean_psnr(mean, pairs.as_numpy_iterator())
+            print(f"{psnr:8.2f}", end="", flush=True)
         print()
 
 

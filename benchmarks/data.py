@@ -17,7 +17,6 @@ import argparse
 import concurrent.futures
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from PIL import Image
 
 import data
 import hardware
+import memory
 
 SCALE = 4
 BATCH_SIZE = 16
@@ -109,13 +109,6 @@ def first_batch(folder):
     return time.perf_counter() - start
 
 
-def peak_memory():
-    """Most bytes of memory that this process has had so far (on Linux)."""
-    # Not getrusage, whose figure a new process inherits from the one that started it.
-    status = pathlib.Path("/proc/self/status").read_text()
-    return 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1])
-
-
 def in_a_process_of_its_own(folder, memory_limit):
     command = [sys.executable, __file__, "--first-batch", folder, str(memory_limit)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -161,8 +154,8 @@ def main():
     if options.first_batch:
         folder, limit = options.first_batch
         data.MEMORY_LIMIT = float(limit)
-        before = peak_memory()
-        print(first_batch(folder), peak_memory() - before)
+        before = memory.peak()
+        print(first_batch(folder), memory.peak() - before)
         return
     print(hardware.name())
     for patch_size in (24, 48):

@@ -28,8 +28,8 @@ from PIL import Image
 import data
 import edsr
 import hardware
-import kept
 import leaves
+import shared
 
 STEPS = 2000
 PICTURES = 120
@@ -109,9 +109,9 @@ def main():
         for name, of_these in pictures.items():
             row = f"{name}, x{options.scale}, seed {seed}"
             training = functools.partial(train_on, *of_these, options.scale, seed)
-            scores[name].append(kept.score(path, row, training, tests))
+            scores[name].append(shared.score(path, row, training, tests))
     means = {name: np.mean(rows, axis=0) for name, rows in scores.items()}
-    kept.print_table(means, tests)
+    shared.print_table(means, tests)
 
 
 if __name__ == "__main__":

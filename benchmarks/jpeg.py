@@ -8,7 +8,6 @@ bicubic is in the first row.
 """
 
 import argparse
-import io
 import os
 import pathlib
 import sys
@@ -16,30 +15,12 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
-import numpy as np
-from PIL import Image
-
 import data
-import metrics
+import pixels
+import shared
 import upscale
 
 QUALITIES = (98, 95, 90, 85, 75, 50)
-
-
-def as_jpeg(lr, quality):
-    file = io.BytesIO()
-    Image.fromarray(lr).save(file, "JPEG", quality=quality)
-    return np.asarray(Image.open(file))
-
-
-def score(model, pairs, quality, scale):
-    """Mean Y-PSNR, with the LR pictures as JPEG of this quality, or as they are."""
-    values = []
-    for lr, hr in pairs:
-        lr = as_jpeg(lr, quality) if quality else lr
-        sr = metrics.enlarge(model, lr, scale)
-        values.append(metrics.psnr(hr, sr, scale, luma=True))
-    return np.mean(values)
 
 
 def main():
@@ -53,12 +34,15 @@ def main():
         pairs = list(data.load(options.pictures, "all", scale).as_numpy_iterator())
     except ValueError as error:
         sys.exit(f"jpeg.py: {error}")
-    columns = ["as it is", *(f"JPEG {quality}" for quality in QUALITIES)]
+    columns = {"as it is": pairs}
+    for quality in QUALITIES:
+        saved = [(pixels.as_jpeg(lr, quality), hr) for lr, hr in pairs]
+        columns[f"JPEG {quality}"] = saved
     print(f"{'Y-PSNR':34}", *(f"{column:>9}" for column in columns))
     for name, model in {"bicubic": None, **models}.items():
         print(f"{name:34}", end="", flush=True)
-        for quality in (None, *QUALITIES):
-            print(f"{score(model, pairs, quality, scale):10.2f}", end="", flush=True)
+        for saved in columns.values():
+            print(f"{shared.mean_psnr(model, saved):10.2f}", end="", flush=True)
         print()
 
 

@@ -7,7 +7,6 @@ rows differ in how a picture is compared, the others in how LR was made; bicubic
 the network tells whether it is the scoring that differs or the network.
 """
 
-import io
 import os
 import pathlib
 import sys
@@ -22,15 +21,19 @@ from PIL import Image
 
 import data
 import metrics
+import pixels
+import shared
 import upscale
 
 
-def paper(hr, sr, scale):
-    return metrics.psnr(hr, sr, scale, luma=True)
+def rounded_psnr(hr, sr, scale):
+    hr, sr = (np.floor(data.luma(image) + 0.5) for image in (hr, sr))
+    return metrics.psnr(hr, sr, scale)
 
 
 COMPARISONS = {
-    "as the papers": paper,
+    "as the papers": shared.y_psnr,
+    "Y rounded to whole levels": rounded_psnr,
     "all of RGB": metrics.psnr,
     "luma of 0 to 255, as of JPEG": lambda hr, sr, scale: metrics.psnr(
         grey(hr), grey(sr), scale
@@ -59,19 +62,22 @@ def slicing(hr, height, width):
 
 
 def jpeg(hr, height, width):
-    buffer = io.BytesIO()
-    lr = data.bicubic_resize(hr, height, width)
-    Image.fromarray(lr).save(buffer, "JPEG", quality=95)
-    return np.asarray(Image.open(buffer))
+    return pixels.as_jpeg(data.bicubic_resize(hr, height, width), 95)
 
 
 DEGRADATIONS = {
+    "LR by data.bicubic_resize": data.bicubic_resize,
     "LR by Pillow's bicubic": pillow,
     "LR by tf.image.resize, antialias": lambda *args: tensorflow(*args, True),
     "LR by tf.image.resize": lambda *args: tensorflow(*args, False),
     "LR by slicing, as hr[::scale]": slicing,
     "LR saved as JPEG, quality 95": jpeg,
 }
+
+
+def print_row(name, model, pairs, compare):
+    scores = [shared.mean_psnr(net, pairs, compare) for net in (None, model)]
+    print(f"{name:34}{scores[0]:10.2f}{scores[1]:10.2f}", flush=True)
 
 
 def main():
@@ -87,22 +93,11 @@ def main():
         f"{'PSNR of ' + str(len(pairs)) + ' pictures':34}{'bicubic':>10}{'network':>10}"
     )
 
-    def row(name, lrs, compare):
-        scores = [
-            np.mean(
-                [
-                    compare(hr, metrics.enlarge(net, lr, scale), scale)
-                    for lr, (_, hr) in zip(lrs, pairs)
-                ]
-            )
-            for net in (None, model)
-        ]
-        print(f"{name:34}{scores[0]:10.2f}{scores[1]:10.2f}", flush=True)
-
     for name, compare in COMPARISONS.items():
-        row(name, [lr for lr, _ in pairs], compare)
+        print_row(name, model, pairs, compare)
     for name, degrade in DEGRADATIONS.items():
-        row(name, [degrade(hr, *lr.shape[:2]) for lr, hr in pairs], paper)
+        degraded = [(degrade(hr, *lr.shape[:2]), hr) for lr, hr in pairs]
+        print_row(name, model, degraded, shared.y_psnr)
 
 
 if __name__ == "__main__":

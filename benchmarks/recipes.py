@@ -24,8 +24,8 @@ import numpy as np
 import data
 import edsr
 import hardware
-import kept
 import metrics
+import shared
 import training
 
 SCALE = 4
@@ -155,7 +155,7 @@ def main():
     for name, recipe in recipes.items():
         row = "seconds a step: " + ", ".join(str(recipe[key]) for key in COSTS)
         measure = functools.partial(seconds_per_step, recipe)
-        seconds[name] = kept.keep(path, row, measure)[0]
+        seconds[name] = shared.keep(path, row, measure)[0]
     scores = {}
     for minutes in sorted(options.minutes):
         for name, recipe in recipes.items():
@@ -166,8 +166,8 @@ def main():
             ends = recipe["schedule"] is cosine
             folder = f"{name}, {minutes:g} minutes" if ends else name
             training_run = functools.partial(train, folder, recipe, epochs)
-            scores[row] = kept.score(path, row, training_run, tests)
-    kept.print_table(scores, tests)
+            scores[row] = shared.score(path, row, training_run, tests)
+    shared.print_table(scores, tests)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ tiles alone: in one piece it takes 13 GB a megapixel.
 import argparse
 import os
 import pathlib
-import resource
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
+import memory
 import numpy as np
 
 TILE = 512
@@ -74,7 +74,7 @@ def measure(name, megapixels, tile):
         start = time.perf_counter()
         enlarge(image, tile or side)
         seconds = time.perf_counter() - start
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    return seconds, memory.peak() / 1e9
 
 
 def main():

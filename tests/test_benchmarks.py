@@ -27,6 +27,7 @@ def load(name):
 def test_protocols_start_with_that_of_the_papers(
     tmp_path, tiny_network, make_pictures, monkeypatch, capsys
 ):
+    monkeypatch.syspath_prepend(BENCHMARKS)
     training.save_model(tiny_network(2), tmp_path / "network.keras")
     folder = make_pictures(tmp_path / "pictures", ["a.png", "b.png"])
     arguments = ["protocols.py", tmp_path / "network.keras", folder]
@@ -41,13 +42,16 @@ def test_protocols_start_with_that_of_the_papers(
     # The luma of JPEG has 255 grey levels where that of the papers has 219.
     wider = bicubic["luma of 0 to 255, as of JPEG"] - paper
     assert abs(wider - 20 * np.log10(219 / 255)) < 0.1
+    assert bicubic["LR by data.bicubic_resize"] == bicubic["as the papers"]
+    assert abs(bicubic["Y rounded to whole levels"] - paper) < 0.05
     assert bicubic["LR by slicing, as hr[::scale]"] < paper
-    assert len(bicubic) == 9
+    assert len(bicubic) == 11
 
 
 def test_blend_goes_from_one_network_to_the_other(
     tmp_path, tiny_network, smooth_pictures, monkeypatch, capsys
 ):
+    monkeypatch.syspath_prepend(BENCHMARKS)
     start, trained = tmp_path / "start.keras", tmp_path / "trained.keras"
     for seed, path in enumerate((start, trained)):
         training.save_model(tiny_network(2, seed=seed), path)
@@ -70,6 +74,7 @@ def test_blend_goes_from_one_network_to_the_other(
 def test_jpeg_of_less_quality_scores_less(
     tmp_path, tiny_network, smooth_pictures, monkeypatch, capsys
 ):
+    monkeypatch.syspath_prepend(BENCHMARKS)
     training.save_model(tiny_network(2), tmp_path / "network.keras")
     folder = smooth_pictures / "test"
     arguments = ["jpeg.py", folder, tmp_path / "network.keras"]
@@ -84,20 +89,20 @@ def test_jpeg_of_less_quality_scores_less(
 
 
 def test_scores_are_kept(tmp_path, make_pictures, capsys):
-    kept = load("kept")
+    shared = load("shared")
     a, b = (
         data.load(make_pictures(tmp_path / name, ["1.png"], seed=seed), "all", 2)
         for seed, name in enumerate("ab")
     )
     path = tmp_path / "results" / "scores.csv"
-    first = kept.score(path, "bicubic", lambda: None, {"a": a})
+    first = shared.score(path, "bicubic", lambda: None, {"a": a})
     assert first == [metrics.evaluate(None, a)["psnr_y"]]
 
     def train():
         raise AssertionError("trained twice")
 
-    assert kept.score(path, "bicubic", train, {"a": a}) == first
-    other = kept.score(path, "bicubic", lambda: None, {"b": b})
+    assert shared.score(path, "bicubic", train, {"a": a}) == first
+    other = shared.score(path, "bicubic", lambda: None, {"b": b})
     assert other == [metrics.evaluate(None, b)["psnr_y"]] != first
 
 

@@ -1,6 +1,8 @@
-"""Figures that took long to measure, kept in a file so that none is lost."""
+"""What the benchmarks share: figures kept in a file so that none is lost, and measures."""
 
 import csv
+
+import numpy as np
 
 import metrics
 
@@ -44,6 +46,29 @@ def score(path, name, train, tests):
         return [metrics.evaluate(model, pairs)["psnr_y"] for pairs in tests.values()]
 
     return keep(path, f"{name} on {', '.join(tests)}", measure)
+
+
+def y_psnr(hr, sr, scale):
+    """PSNR in dB as in the papers."""
+    return metrics.psnr(hr, sr, scale, luma=True)
+
+
+def mean_psnr(model, pairs, compare=y_psnr):
+    """What `metrics.evaluate` gives for PSNR, without all else that takes time.
+
+    Args:
+        model: a network, or None for bicubic.
+        pairs: iterable of uint8 arrays (LR, HR).
+        compare: function of (HR, enlarged LR, scale) that gives dB.
+
+    Returns:
+        The mean over the pairs, in dB.
+    """
+    values = []
+    for lr, hr in pairs:
+        scale = hr.shape[0] // lr.shape[0]
+        values.append(compare(hr, metrics.enlarge(model, lr, scale), scale))
+    return np.mean(values)
 
 
 def print_table(rows, tests):
