@@ -141,6 +141,9 @@ def test_mean_of_trained_and_initial_weights_ships(
     assert any((abs(a - b) > 0.05).any() for a, b in zip(after, before))
     for a, b, m in zip(after, before, mean):
         np.testing.assert_allclose(m, 0.25 * a + 0.75 * b, rtol=1e-3, atol=1e-6)
+    training.save_model(tiny_network(2, seed=1), start)
+    with pytest.raises(SystemExit, match="start.keras has changed since the run"):
+        train.main()
 
 
 def test_pictures_are_enlarged_right_after_cloning(tmp_path):

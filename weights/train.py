@@ -8,9 +8,13 @@ it was.
 """
 
 import importlib
+import os
 import pathlib
+import shutil
 import sys
 import zipfile
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # as the scripts do
 
 import numpy as np
 
@@ -102,6 +106,19 @@ def pack(model, path):
                 archive.writestr(name, content)
 
 
+def keep_start(path, results):
+    """Ends the program if a run began with another network than a file holds now."""
+    kept = results / "start.keras"
+    if not kept.exists():
+        with sources.whole_file(kept) as part:
+            shutil.copyfile(path, part)
+    if kept.read_bytes() != path.read_bytes():
+        sys.exit(
+            f"weights/train.py: {path} has changed since the run in {results} began: "
+            "move that folder away."
+        )
+
+
 def main():
     if len(sys.argv) != 2 or sys.argv[1] not in RECIPES:
         sys.exit(f"weights/train.py: name one of {', '.join(RECIPES)}.")
@@ -109,6 +126,8 @@ def main():
     script, folder, constants = RECIPES[name]
     script = importlib.import_module(script)
     results = PROJECT / "results" / "weights" / name
+    if "INITIAL_WEIGHTS" in constants:
+        keep_start(pathlib.Path(constants["INITIAL_WEIGHTS"]), results)
     vars(script).update(constants, RESULTS=str(results))
     script.main()
     model = upscale.load_network(results / folder / "model.keras")
