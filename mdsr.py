@@ -29,9 +29,9 @@ every scale**: an input and an output for each, and the sum of their losses. So 
 gradient of all scales rather than that of a random one. A step takes about three times
 as long, and does the work of three.
 
-This script trains the paper's baseline of 16 blocks, and like `edsr.py` it differs from
-the paper in how the network starts: it adds to its input, each pixel repeated, and starts
-from exactly that.
+This script trains the paper's baseline of 16 blocks. It differs from the paper in how the
+network starts, as `edsr.py` does: it adds to an enlargement of its input, here each pixel
+repeated, and starts from exactly that.
 """
 
 """
@@ -69,7 +69,7 @@ IMAGE_SKIP = True  # add to the input, each pixel repeated; paper: False
 PATCH_SIZE = 48  # LR pixels, at every scale; paper: 48
 BATCH_SIZE = 2  # patches of each scale; paper: 16 of one scale
 NOISE = 0.0  # grey levels of Gaussian noise on LR, an augmentation; paper: none
-EPOCHS = 20  # paper: 650 of 1,000 steps
+EPOCHS = 20  # paper's code: 650 of 1,000 steps, each of one scale
 STEPS_PER_EPOCH = 100  # batches between two validations
 LEARNING_RATE = 4e-4  # paper: 1e-4, halved every 200,000 steps
 WARMUP_STEPS = 200  # steps of rising learning rate; paper: none
@@ -202,7 +202,7 @@ def main():
     if DATASET == "leaves":
         print(
             "Leaves are drawn pictures, so that this runs anywhere. For the paper set "
-            'DATASET = "div2k", BLOCKS = 80, BATCH_SIZE = 16, EPOCHS = 650, '
+            'DATASET = "div2k", BLOCKS = 80, BATCH_SIZE = 16, EPOCHS = 217, '
             "STEPS_PER_EPOCH = 1000, LEARNING_RATE = 1e-4 and IMAGE_SKIP = False."
         )
     hardware.set_seed(SEED)

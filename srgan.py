@@ -53,7 +53,8 @@ import training
 ## Hyperparameters
 
 Edit these. Each stage goes on where it was stopped; when any of them but `EPOCHS` and
-`GAN_EPOCHS` has changed, the results so far are moved aside and a new run starts.
+`GAN_EPOCHS` has changed, the results so far are moved aside and a new run starts. After
+more `EPOCHS` of SRResNet, SRGAN starts anew from it.
 """
 
 DATASET = "leaves"  # drawn; "div2k", "bsds500", "flowers", a folder; paper: ImageNet
