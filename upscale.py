@@ -306,7 +306,9 @@ def upscale_file(model, source, target, scale=None, self_ensemble=False, progres
     """
     name = Image.registered_extensions().get(target.suffix.lower())
     if name not in FORMATS:
-        raise ValueError(f"{target} is none of {', '.join(FORMATS)}.")
+        raise ValueError(
+            f"{target} is none of {', '.join(FORMATS)}: give it another ending."
+        )
     with sources.open_image(source) as image:
         notes = _notes(image)
         upright = sources.upright(image)

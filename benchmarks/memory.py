@@ -1,4 +1,4 @@
-"""The peak of memory of a process. Imports nothing, so as not to add to it."""
+"""The peak of memory of a process. Imports nothing large, so as not to add to it."""
 
 import pathlib
 import re
