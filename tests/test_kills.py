@@ -41,6 +41,12 @@ class Process:
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.py").write_text(edited(f"{name}.py", constants))
         limits = (file_limit or resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+
+        def prepare():
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            # Jobs in the background of a shell inherit that Ctrl-C is ignored.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
         self.log = folder / "log.txt"
         self.process = subprocess.Popen(
             [sys.executable, "-u", f"{name}.py"],
@@ -48,7 +54,7 @@ class Process:
             env={**os.environ, "PYTHONPATH": str(PROJECT)},
             stdout=open(self.log, "w"),
             stderr=subprocess.STDOUT,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits),
+            preexec_fn=prepare,
         )
         self.results = folder / "results"
 
