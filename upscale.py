@@ -443,9 +443,8 @@ def plan(pictures, output, suffix, same_format):
     Raises:
         ValueError: if a result would take the place of an input or of another result.
     """
-    jobs = (
-        {}
-    )  # by target in lower case, since A.png and a.png are one file on many disks
+    # By target in lower case, since A.png and a.png are one file on many disks.
+    jobs = {}
     for source, relative in pictures:
         extension = ".png"
         known = Image.registered_extensions().get(source.suffix.lower())
