@@ -32,6 +32,7 @@ import leaves
 import shared
 
 STEPS = 2000
+LEARNING_RATE = 4e-4
 PICTURES = 120
 
 VARIANTS = {
@@ -63,14 +64,14 @@ def draw(folder, constants):
 
 
 def train(folder, scale, seed):
-    """Trains a small EDSR on a folder, as `edsr.py` trains the baseline."""
+    """Trains a small EDSR on a folder, much as `edsr.py` trains the baseline."""
     hardware.set_seed(seed)
     hardware.set_precision("auto")
     model = edsr.build_edsr(scale, filters=64, blocks=8)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0,
         STEPS - edsr.WARMUP_STEPS,
-        warmup_target=edsr.LEARNING_RATE,
+        warmup_target=LEARNING_RATE,
         warmup_steps=edsr.WARMUP_STEPS,
     )
     model.compile(keras.optimizers.Adam(schedule), "mae")

@@ -26,37 +26,38 @@ import upscale
 
 X2 = str(PROJECT / "weights" / "edsr_x2.keras")
 X4 = str(PROJECT / "weights" / "edsr_x4.keras")
+EDSR = dict(STEPS_PER_EPOCH=500, LEARNING_RATE=4e-4)
 # The script, the folder of its results, and the constants that differ from its own.
 RECIPES = {
     "edsr_x2": (
         "edsr",
         "edsr_x2_leaves",
-        dict(SCALE=2, EPOCHS=36, STEPS_PER_EPOCH=500),
+        EDSR | dict(SCALE=2, EPOCHS=36),
     ),
     "edsr_x3": (
         "edsr",
         "edsr_x3_leaves",
-        dict(SCALE=3, EPOCHS=20, STEPS_PER_EPOCH=500, INITIAL_WEIGHTS=X2),
+        EDSR | dict(SCALE=3, EPOCHS=20, INITIAL_WEIGHTS=X2),
     ),
     "edsr_x4": (
         "edsr",
         "edsr_x4_leaves",
-        dict(SCALE=4, EPOCHS=36, STEPS_PER_EPOCH=500, INITIAL_WEIGHTS=X2),
+        EDSR | dict(SCALE=4, EPOCHS=36, INITIAL_WEIGHTS=X2),
     ),
     "edsr_realistic_x4": (
         "edsr",
         "edsr_x4_leaves",
-        dict(
+        EDSR
+        | dict(
             DEGRADATION=("bicubic", "realistic"),
             EPOCHS=12,
-            STEPS_PER_EPOCH=500,
             INITIAL_WEIGHTS=X4,
         ),
     ),
     "edsr_photographs_x4": (
         "edsr",
         "edsr_x4_bsds500",
-        dict(DATASET="bsds500", EPOCHS=18, STEPS_PER_EPOCH=500, INITIAL_WEIGHTS=X4),
+        EDSR | dict(DATASET="bsds500", EPOCHS=18, INITIAL_WEIGHTS=X4),
     ),
     "espcn_x3": ("espcn", "espcn_x3_leaves", dict(SCALE=3)),
     "espcn_x4": ("espcn", "espcn_x4_leaves", dict(SCALE=4)),
