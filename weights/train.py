@@ -26,6 +26,7 @@ import upscale
 
 X2 = str(PROJECT / "weights" / "edsr_x2.keras")
 X4 = str(PROJECT / "weights" / "edsr_x4.keras")
+# What ships was trained at half the learning rate that edsr.py has now.
 EDSR = dict(STEPS_PER_EPOCH=500, LEARNING_RATE=4e-4)
 # The script, the folder of its results, and the constants that differ from its own.
 RECIPES = {
