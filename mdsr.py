@@ -2,7 +2,7 @@
 Title: Image super-resolution by several factors with MDSR
 Author: The maintainers of this repository
 Date created: 2026/11/22
-Last modified: 2026/11/22
+Last modified: 2026/11/25
 Description: Training one network to enlarge photographs two, three and four times.
 Accelerator: GPU
 """
@@ -71,7 +71,7 @@ BATCH_SIZE = 2  # patches of each scale; paper: 16 of one scale
 NOISE = 0.0  # grey levels of Gaussian noise on LR, an augmentation; paper: none
 EPOCHS = 20  # paper's code: 650 of 1,000 steps, each of one scale
 STEPS_PER_EPOCH = 100  # batches between two validations
-LEARNING_RATE = 4e-4  # paper: 1e-4, halved every 200,000 steps
+LEARNING_RATE = 8e-4  # paper: 1e-4, halved every 200,000 steps
 WARMUP_STEPS = 200  # steps of rising learning rate; paper: none
 PRECISION = "auto"  # or "float32", "mixed_bfloat16", "mixed_float16"
 SEED = 0  # another number, another run

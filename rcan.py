@@ -2,7 +2,7 @@
 Title: Image super-resolution with RCAN
 Author: The maintainers of this repository
 Date created: 2026/11/22
-Last modified: 2026/11/22
+Last modified: 2026/11/25
 Description: Training RCAN, a very deep network with channel attention.
 Accelerator: GPU
 """
@@ -66,7 +66,7 @@ BATCH_SIZE = 4  # paper: 16
 NOISE = 0.0  # grey levels of Gaussian noise on LR, an augmentation; paper: none
 EPOCHS = 20  # paper's code: 1,000 of 1,000 steps
 STEPS_PER_EPOCH = 200  # batches between two validations
-LEARNING_RATE = 4e-4  # paper: 1e-4, halved every 200,000 steps
+LEARNING_RATE = 8e-4  # paper: 1e-4, halved every 200,000 steps
 WARMUP_STEPS = 200  # steps of rising learning rate; paper: none
 INITIAL_WEIGHTS = None  # a .keras file to start from, for instance the x2 network
 PRECISION = "auto"  # or "float32", "mixed_bfloat16", "mixed_float16"
