@@ -50,6 +50,9 @@ VARIANTS = {
     "no lens": dict(LENS=(0, 0)),
     "a softer lens": dict(LENS=(0.5, 1)),
     "no grain": dict(GRAIN=0),
+    "full contrast, no blades, light or grain": dict(
+        CONTRAST=(1, 1), BLADES=0, LIGHT=0, GRAIN=0
+    ),
 }
 
 
