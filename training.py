@@ -6,6 +6,7 @@ with run.interruptible():
 training.report(run, "EDSR", test_pairs)
 """
 
+import _thread
 import atexit
 import contextlib
 import csv
@@ -81,26 +82,35 @@ class Run:
             self.interrupted = True
             os.write(2, b"\nStopping after this step.\n")  # print is not for handlers
 
-        usual = signal.default_int_handler
-        # Another handler is somebody's wish, and other threads may set none.
-        ours = signal.getsignal(signal.SIGINT) is usual
-        ours = ours and threading.current_thread() is threading.main_thread()
+        with _at_ctrl_c(interrupt):
+            try:
+                yield
+            except FloatingPointError as error:
+                if not self.epoch:
+                    raise ValueError(str(error)) from error
+                print(f"\n{error}")
+            except KeyboardInterrupt:
+                print(
+                    f"\nInterrupted after {self.epoch} of {self.settings['EPOCHS']} epochs."
+                    " Run the script again to go on from there. Ctrl-C again skips the "
+                    "report."
+                )
+
+
+@contextlib.contextmanager
+def _at_ctrl_c(handler):
+    """Sets a handler for Ctrl-C, as far as it is ours to set."""
+    usual = signal.default_int_handler
+    # Another handler is somebody's wish, and other threads may set none.
+    ours = signal.getsignal(signal.SIGINT) is usual
+    ours = ours and threading.current_thread() is threading.main_thread()
+    if ours:
+        signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
         if ours:
-            signal.signal(signal.SIGINT, interrupt)
-        try:
-            yield
-        except FloatingPointError as error:
-            if not self.epoch:
-                raise ValueError(str(error)) from error
-            print(f"\n{error}")
-        except KeyboardInterrupt:
-            print(
-                f"\nInterrupted after {self.epoch} of {self.settings['EPOCHS']} epochs. "
-                "Run the script again to go on from there. Ctrl-C again skips the report."
-            )
-        finally:
-            if ours:
-                signal.signal(signal.SIGINT, usual)
+            signal.signal(signal.SIGINT, usual)
 
 
 def open_run(model, results, name, settings, networks=None, keep="best", initial=None):
@@ -439,11 +449,31 @@ def write_csv(path, rows):
 
 @contextlib.contextmanager
 def _stoppable():
-    """Lets Ctrl-C end the script in one sentence."""
+    """Lets Ctrl-C end the script in one sentence, whatever it meets."""
+    pressed = False
+
+    def interrupt(*_):
+        nonlocal pressed
+        pressed = True  # compiled code may turn the exception into another one
+        raise KeyboardInterrupt
+
+    def press_again(unraisable):
+        # A destructor swallows what is raised in it, so again when it has ended.
+        if unraisable.exc_type is KeyboardInterrupt:
+            threading.Timer(0.01, _thread.interrupt_main).start()
+        else:
+            usual(unraisable)
+
+    usual, sys.unraisablehook = sys.unraisablehook, press_again
     try:
-        yield
-    except KeyboardInterrupt:
-        sys.exit(STOPPED)
+        with _at_ctrl_c(interrupt):
+            yield
+    except BaseException as error:
+        if pressed or isinstance(error, KeyboardInterrupt):
+            sys.exit(STOPPED)
+        raise
+    finally:
+        sys.unraisablehook = usual
 
 
 @_stoppable()
