@@ -1,5 +1,6 @@
 import os
 import pathlib
+import signal
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -84,6 +85,14 @@ def smooth_pictures(tmp_path, make_pictures):
             small = Image.open(path).resize((12, 10))
             small.resize((48, 40), Image.Resampling.BICUBIC).save(path)
     return folder
+
+
+@pytest.fixture
+def usual_ctrl_c():
+    """Ctrl-C as in a terminal: a job in the background of a shell inherits to ignore it."""
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, inherited)
 
 
 @pytest.fixture

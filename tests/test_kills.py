@@ -226,15 +226,11 @@ def turn_into_another():
 
 @pytest.mark.parametrize("library", [swallow, turn_into_another])
 def test_ctrl_c_ends_the_report_whatever_libraries_make_of_it(
-    library, run_script, monkeypatch
+    library, run_script, monkeypatch, usual_ctrl_c
 ):
     monkeypatch.setattr(training, "compare", lambda *_: library())
-    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(SystemExit, match="Stopped. What was saved is whole"):
-            run_script(edsr, **TINY)
-    finally:
-        signal.signal(signal.SIGINT, usual)
+    with pytest.raises(SystemExit, match="Stopped. What was saved is whole"):
+        run_script(edsr, **TINY)
 
 
 # --- No room ---

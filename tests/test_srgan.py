@@ -311,7 +311,7 @@ def test_stages_can_be_trained_further(run_script, tmp_path, small_discriminator
 
 
 def test_interrupt_in_the_last_validation_ends_the_script_after_stage_one(
-    run_script, monkeypatch, small_discriminator
+    run_script, monkeypatch, small_discriminator, usual_ctrl_c
 ):
     draw = pictures.Preview.on_epoch_end
 
@@ -320,15 +320,9 @@ def test_interrupt_in_the_last_validation_ends_the_script_after_stage_one(
         if epoch + 1 == TINY["EPOCHS"]:
             signal.raise_signal(signal.SIGINT)
 
-    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with monkeypatch.context() as patch:
-            patch.setattr(
-                pictures.Preview, "on_epoch_end", interrupt_after_the_last_step
-            )
-            folder, out = run_script(srgan, **TINY)
-    finally:
-        signal.signal(signal.SIGINT, usual)
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures.Preview, "on_epoch_end", interrupt_after_the_last_step)
+        folder, out = run_script(srgan, **TINY)
     assert not folder.exists() and "SRResNet+" in out
     folder, out = run_script(srgan, **TINY)
     assert folder.exists() and "SRGAN" in out
