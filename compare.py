@@ -1,8 +1,7 @@
 """Compares trained networks: a table of scores and speeds, and pictures side by side.
 
-    python compare.py                      # all in results/ that enlarge four times;
-                                           # if there are none, those in weights/
-    python compare.py weights/edsr_x4.keras other.keras --data photos/
+    python compare.py        # all in results/ that enlarge four times, or those in weights/
+    python compare.py weights/edsr_x4.keras other.keras --data Set5/ --split all
 
 The scores are those of the papers, see metrics.py.
 """
@@ -12,19 +11,22 @@ import os
 import pathlib
 import sys
 
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
 
 import data
+import drawings
 import hardware
 import metrics
-import pictures
-import sources
+import results
 import training
 import upscale
+from core import folders, state
+from core.files import named_errors
 
 
 def name_of(path):
-    """What a file is called in the table: its folder's name, if it is a script's."""
+    """The name in the table: that of the run's folder, or that of the file."""
     return path.resolve().parent.name if path.stem.startswith("model") else path.stem
 
 
@@ -60,27 +62,32 @@ def load_networks(paths, scale):
     return networks
 
 
-def load_pairs(dataset, scale):
-    """Loads the pictures of a dataset that scores are reported on.
+def warn_of_learned(paths, pairs):
+    """Prints a line for each network that has learned from pictures it is scored on.
 
     Args:
-        dataset, scale: as for `data.load`.
-
-    Returns:
-        dataset of (LR, HR): the test pictures; of a flat folder, all; where there are
-        neither, the validation pictures.
-
-    Raises:
-        ValueError: as `data.load`, or if there is none of these.
+        paths: list of `pathlib.Path` of `.keras` files. What a network has learned from
+            is known if it lies in the folder of its run and that trained on a folder.
+        pairs: dataset from `data.load`.
     """
-    splits = sources.find_splits(dataset, scale, ("bicubic",))
-    scored = [name for name in ("test", "all", "validation") if name in splits]
-    if not scored:
-        raise ValueError(f"--data {dataset} has neither test nor validation pictures.")
-    split = scored[0]
-    pairs = data.load(dataset, split, scale)
-    print(f"{dataset}, {split}: {len(pairs)} pictures")
-    return pairs
+    scored = {os.path.realpath(name) for name in pairs.pictures.names}
+    for path in paths:
+        if count := len(scored & _learned_pictures(path)):
+            print(
+                f"{path} was trained on {count} of these {len(scored)} pictures: its "
+                "scores say little about other pictures."
+            )
+
+
+def _learned_pictures(path):
+    """The files that a network was trained on, as far as they are known: set of str."""
+    try:
+        settings = state.read_facts(path.parent / training.STATE)["settings"]
+        folder = pathlib.Path(settings["DATASET"]).expanduser()
+        train = folders.find_splits(folder, 1, ("bicubic",))["train"]()
+    except (ValueError, OSError, KeyError):  # no run, or its pictures are gone
+        return set()
+    return {os.path.realpath(example.name) for example in train.examples()}
 
 
 def main():
@@ -93,6 +100,13 @@ def main():
         help=".keras files; all in results/, or if none has the scale, in weights/",
     )
     add("--data", default="leaves", help='as DATASET: "bsds500", a folder, ...')
+    add(
+        "--split",
+        default="scored",
+        choices=["scored", "all"],
+        help="scored: test pictures or, where there are none, those held out for "
+        "validation; all: every picture of a folder that is a benchmark, such as Set5",
+    )
     add("--scale", type=int, help="that of the first network named, or else 4")
     add(
         "--self-ensemble",
@@ -103,42 +117,45 @@ def main():
     )
     add("--output", default="results/compared", type=pathlib.Path, help="folder")
     options = parser.parse_args()
-    trained = sorted(pathlib.Path("results").glob("*/model*.keras"))
-    shipped = sorted(upscale.WEIGHTS.glob("*.keras"))
+    hardware.show_any_name()
+    paths = options.networks or sorted(pathlib.Path("results").glob("*/model*.keras"))
     try:
         scale = options.scale or scale_of(options.networks)
-        networks = load_networks(options.networks or trained, scale)
+        networks = load_networks(paths, scale)
         if not (networks or options.networks):
-            networks = load_networks(shipped, scale)
+            paths = sorted(upscale.WEIGHTS.glob("*.keras"))
+            networks = load_networks(paths, scale)
         if not networks:
             raise ValueError(
                 f"No network for --scale {scale}: train one, or name its file."
             )
-        if (options.output / "state.npz").exists():
+        if (options.output / training.STATE).exists():
             raise ValueError(
-                f"--output {options.output} belongs to a training: choose another folder."
+                f"--output {options.output} is a training run's folder: choose another."
             )
         unknown = set(options.self_ensemble) - set(networks)
         if unknown:
             raise ValueError(
                 f"--self-ensemble {unknown.pop()}: not one of {[*networks]}."
             )
-        pairs = load_pairs(options.data, scale)
-        with data.named_errors(f"--output {options.output}"):
+        pairs = data.load(options.data, options.split, scale)
+        print(f"{options.data}: {len(pairs)} pictures")
+        warn_of_learned(paths, pairs)
+        with named_errors(f"--output {options.output}"):
             options.output.mkdir(parents=True, exist_ok=True)
             for ending in ("", "_2", "_3"):  # there may be fewer this time
                 drawn = options.output / f"comparison{ending}.png"
                 drawn.unlink(missing_ok=True)
-        scores = training.compare(
-            {"bicubic": None, **networks},
+        scores = results.compare(
+            networks,
             pairs,
             options.output / "comparison.png",
             options.self_ensemble,
-            pictures.draw_details,
+            drawings.draw_details,
         )
-        print(f"{hardware.name()}, networks in float32")
+        print(f"{hardware.describe()}, networks in float32")
         metrics.print_table(scores)
-        training.write_scores(options.output / "scores.csv", scores)
+        results.write_scores(options.output / "scores.csv", scores)
     except (ValueError, OSError) as error:
         sys.exit(f"compare.py: {error}")
     print(f"Table and pictures are in {options.output}")

@@ -11,22 +11,26 @@ Accelerator: GPU
 ## Introduction
 
 *Enhanced Deep Residual Networks for Single Image Super-Resolution*
-([Lim et al. 2017](https://arxiv.org/abs/1707.02921)) took SRResNet, removed what
-classification needs and super-resolution does not, and won the NTIRE 2017 challenge:
+([Lim et al. 2017](https://arxiv.org/abs/1707.02921)) took SRResNet, a residual network of
+2016, removed what classification needs and super-resolution does not, and won the NTIRE
+2017 challenge:
 
 - no batch normalisation, which normalises away the range of the pixels and takes 40% of
   the memory (section 3.1);
 - the mean absolute error instead of the mean squared error (section 4.2);
-- in its full size 32 blocks of 256 filters, with each block's output scaled by 0.1, since
-  training is not stable without (section 3.2).
+- in its full size, 32 blocks of 256 filters, with each block's output scaled by 0.1,
+  since training is unstable otherwise (section 3.2).
 
-The network works at low resolution, and enlarges at its very end by a convolution whose
-channels are rearranged into pixels ([Shi et al. 2016](https://arxiv.org/abs/1609.05158)).
+The network learns from pairs of pictures: HR, the original at high resolution, and LR,
+the same shrunk to low resolution. It works at low resolution and enlarges at its very
+end, with sub-pixel convolutions, whose channels are rearranged into pixels
+([Shi et al. 2016](https://arxiv.org/abs/1609.05158)).
 
-This script trains the paper's baseline of 16 blocks of 64 filters. It differs from the
-paper in how the network starts, because that decides what a short training reaches: the
-network adds to a bilinear enlargement of its input and starts from exactly that. Set
-`IMAGE_SKIP = False` for the plain network of the paper.
+This script trains the paper's baseline of 16 blocks of 64 filters, for minutes instead of
+days. The start decides how far a short run gets, so one thing is added to the network: a
+skip with a bilinear enlargement of the input. The rest of the network starts at zero
+output, so training begins from that enlargement. Set `IMAGE_SKIP = False` for the plain
+network of the paper.
 """
 
 """
@@ -38,41 +42,49 @@ import os
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
 
+import settings
+
+settings.check_command_line()  # before the imports that take seconds
+
 import keras
 import numpy as np
 from keras import layers
 
 import data
+import drawings
 import hardware
 import metrics
-import pictures
+import results
 import training
 
 """
 ## Hyperparameters
 
-Edit these. A run goes on where it was stopped; when any of them but `EPOCHS` has changed,
-the results so far are moved aside and a new run starts.
+Edit these, or set them for one run: `python edsr.py SCALE=2 DATASET=div2k`. A run that
+was stopped resumes. If any of them but `EPOCHS` has changed, the results so far are moved
+aside and a new run starts.
 """
 
-DATASET = "leaves"  # drawn; "div2k" (paper), "bsds500", "flowers", a folder
-DEGRADATION = "bicubic"  # or "area", "realistic", DIV2K's own; several: a tuple
+DATASET = "leaves"  # drawn; or "div2k" (paper), "bsds500", "flowers", a folder
+DEGRADATION = "bicubic"  # makes LR; or "area", "realistic", DIV2K's own, a tuple
 SCALE = 4  # 2, 3, 4 or 8
-FILTERS = 64  # full size: 256
-BLOCKS = 16  # full size: 32
-RESIDUAL_SCALING = 1.0  # full size: 0.1
+FILTERS = 64  # the paper's large network: 256
+BLOCKS = 16  # the paper's large network: 32
+RESIDUAL_SCALING = 1.0  # the paper's large network: 0.1
 IMAGE_SKIP = True  # add to a bilinear enlargement of the input; paper: False
 PATCH_SIZE = 48  # LR pixels; paper: 48
 BATCH_SIZE = 4  # paper: 16
-NOISE = 0.0  # grey levels of Gaussian noise on LR, an augmentation; paper: none
+NOISE = 0.0  # grey levels of Gaussian noise added to LR; paper: none
 EPOCHS = 20  # paper: 300 of 1,000 steps
-STEPS_PER_EPOCH = 200  # batches between two validations
-LEARNING_RATE = 8e-4  # paper: 1e-4, halved every 200,000 steps; Keras example: at 5,000
+STEPS_PER_EPOCH = 200  # batches between validations
+LEARNING_RATE = 8e-4  # paper: 1e-4, halved every 200,000 steps
 WARMUP_STEPS = 200  # steps of rising learning rate; paper: none
 INITIAL_WEIGHTS = None  # a .keras file to start from; paper: the x2 network for x3, x4
-PRECISION = "auto"  # or "float32", "mixed_bfloat16", "mixed_float16"
-SEED = 0  # another number, another run
+PRECISION = "auto"  # the fastest here; or "float32", "mixed_bfloat16", "mixed_float16"
+SEED = 0  # of all random choices
 RESULTS = "results"  # folder for everything a run makes
+
+SETTINGS = settings.collect(globals())  # applies NAME=value of the command line
 
 """
 ## The network
@@ -80,13 +92,14 @@ RESULTS = "results"  # folder for everything a run makes
 A residual block is two convolutions and nothing else: no batch normalisation, and no
 activation after the addition.
 
-The kernels start uniform within 1/sqrt(fan_in), as they do in the authors' PyTorch code,
-which is a smaller start than Keras' default. The output convolution starts at zero when
-there is an image skip, so that the first step begins at the bilinear enlargement.
+The kernels start uniform within 1/sqrt(fan_in), as in the authors' PyTorch code; Keras'
+default is larger. With the image skip the output convolution starts at zero, so that the
+first step begins at the bilinear enlargement.
 """
 
 
 def convolution(filters, name, **kwargs):
+    # Uniform within +-a has the variance a^2 / 3.
     start = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
     kwargs = {"kernel_initializer": start, **kwargs}
     return layers.Conv2D(filters, 3, padding="same", name=name, **kwargs)
@@ -102,7 +115,9 @@ def residual_block(x, filters, scaling, name):
 
 def upsample(x, scale, filters):
     """Sub-pixel convolutions: one for x3, one for each factor of two otherwise."""
-    for number, factor in enumerate({2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]):
+    factors = {2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]
+    for number, factor in enumerate(factors):
+        # filters channels for each of the factor x factor sub-pixels
         x = convolution(filters * factor**2, f"upsample{number + 1}_x{factor}")(x)
         x = keras.ops.depth_to_space(x, factor)
     return x
@@ -110,9 +125,12 @@ def upsample(x, scale, filters):
 
 def bilinear(x, scale, channels):
     """Bilinear enlargement as a fixed sub-pixel convolution, for any picture size."""
-    # Of the sub-pixels, from the centre of their pixel.
+    # Where the sub-pixels lie, measured from the centre of their pixel, and how much each
+    # takes from the pixel before, its own and the one after.
     place = (np.arange(scale) + 0.5) / scale - 0.5
     taps = np.maximum(0, 1 - np.abs(place[:, None] - [-1, 0, 1]))
+    # i, j: row and column of the sub-pixel; y, x: those of the 3x3 kernel; a, b: channel
+    # of the input and of the output.
     kernel = np.einsum("iy,jx,ab->yxaijb", taps, taps, np.eye(channels))
     enlarge = layers.Conv2D(
         channels * scale**2,
@@ -123,7 +141,7 @@ def bilinear(x, scale, channels):
         name="image_skip",
     )
     x = keras.ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="symmetric")
-    x = enlarge(x)
+    x = enlarge(x)  # which makes its weights
     enlarge.set_weights([kernel.reshape(3, 3, channels, -1)])
     return keras.ops.depth_to_space(x, scale)
 
@@ -138,7 +156,7 @@ def build_edsr(
         filters: channels of the body; 64 for the baseline, 256 for the full size.
         blocks: residual blocks; 16 for the baseline, 32 for the full size.
         residual_scaling: factor on each block's output; 0.1 for the full size.
-        image_skip: adds to a bilinear enlargement of the input, and starts there.
+        image_skip: adds to a bilinear enlargement of the input, and starts from it.
         channels: 3 for RGB, 1 for luma.
 
     Returns:
@@ -171,33 +189,32 @@ def build_edsr(
 """
 ## Training
 
-Patches of 48x48 pixels, turned and mirrored, the mean absolute error, Adam: the paper's
-recipe. What differs is the length, and with it the learning rate: the paper's 300,000
-steps take days, and for a few thousand steps an eight times higher rate that warms up
-and then falls to zero along a cosine reaches more.
+The paper's recipe: patches of 48x48 pixels, turned and mirrored; the mean absolute error;
+Adam. What differs is the length, and with it the learning rate: the paper's 300,000 steps
+take days. For a few thousand steps, a rate eight times as high that warms up and then
+falls to zero along a cosine gets further.
 
-PSNR is measured as in the papers, on the Y channel without a border of `SCALE` pixels.
-While training it is that of the centres of the validation pictures; the table at the end
-has whole pictures, which have no influence on the training. EDSR+ in the table is the
-mean over the eight turns and mirrorings of the picture (section 4.3).
+PSNR, the peak signal-to-noise ratio in dB, is measured as in the papers: on Y, the luma
+of the picture, without a border of `SCALE` pixels. During training it is measured on the
+centres of the validation pictures, and the best network is kept. The table at the end
+scores whole test pictures, which do not influence the training; datasets without test
+pictures are scored on those of validation. For EDSR+ in the table the picture is enlarged
+in its eight turns and mirrorings, and the results are averaged (section 4.3).
 """
 
 
 def main():
-    settings = {name: value for name, value in globals().items() if name.isupper()}
     print(f"EDSR x{SCALE} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} steps.")
     if DATASET == "leaves":
         print(
-            "Leaves are drawn pictures, so that this runs anywhere. For the paper set "
-            'DATASET = "div2k", BATCH_SIZE = 16, EPOCHS = 300, STEPS_PER_EPOCH = 1000, '
-            "LEARNING_RATE = 1e-4 and IMAGE_SKIP = False."
+            "Leaves are drawn pictures, so that this runs anywhere. The paper's run: "
+            "DATASET=div2k BATCH_SIZE=16 EPOCHS=300 STEPS_PER_EPOCH=1000 "
+            "LEARNING_RATE=1e-4 IMAGE_SKIP=False"
         )
-    hardware.set_seed(SEED)
+    hardware.start(SEED)
     hardware.set_precision(PRECISION)
-    steps = EPOCHS * STEPS_PER_EPOCH
-    warmup = min(WARMUP_STEPS, steps // 10)
-    learning_rate = keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, steps - warmup), warmup_target=LEARNING_RATE, warmup_steps=warmup
+    learning_rate = training.warmup_cosine(
+        LEARNING_RATE, EPOCHS * STEPS_PER_EPOCH, WARMUP_STEPS
     )
     with hardware.devices(BATCH_SIZE):
         model = build_edsr(SCALE, FILTERS, BLOCKS, RESIDUAL_SCALING, IMAGE_SKIP)
@@ -206,31 +223,37 @@ def main():
             loss="mae",
             metrics=[metrics.PSNR(shave=SCALE, luma=True)],
         )
-    train = data.load(DATASET, "train", SCALE, DEGRADATION, PATCH_SIZE)
-    validation = data.load(DATASET, "validation", SCALE, DEGRADATION, PATCH_SIZE)
-    test = data.load(DATASET, data.scored_split(DATASET), SCALE, DEGRADATION)
-    print(
-        f"Pictures: train {len(train)}, validate {len(validation)}, score {len(test)}"
-    )
-    initial = {model: INITIAL_WEIGHTS}
-    run = training.open_run(model, RESULTS, "edsr", settings, initial=initial)
+    train, validation, test = data.load_splits(DATASET, SCALE, DEGRADATION, PATCH_SIZE)
+    chosen = {name: globals()[name] for name in SETTINGS}
+    initial = [(model, INITIAL_WEIGHTS)]
+    run = training.open_run(model, RESULTS, "edsr", chosen, initial=initial)
     batches = data.training_batches(
         train, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
     )
-    pictures.draw_samples(batches, run.folder / "samples.png")
-    preview = pictures.Preview(model, next(iter(test)), run.folder / "preview")
+    drawings.draw_samples(next(iter(batches)), run.folder / "samples.png")
+    preview = training.Preview(model, next(iter(test)), run.folder / "preview")
     with run.interruptible():
         model.fit(
             batches,
             initial_epoch=run.epoch,
-            epochs=EPOCHS,
+            epochs=run.epochs,
             steps_per_epoch=STEPS_PER_EPOCH,
             shuffle=False,  # the batches are random already
             validation_data=data.validation_batches(validation, SCALE, PATCH_SIZE),
             callbacks=[*run.callbacks, preview],
         )
-    training.report(run, "EDSR", test)
+    results.report(run, "EDSR", test)
 
 
 if __name__ == "__main__":
     main()
+
+"""
+## What to try next
+
+- Another scale: `SCALE = 2`, or `INITIAL_WEIGHTS = "weights/edsr_x2.keras"` to start x3
+  or x4 from x2, as in the paper.
+- Your own photographs: `DATASET = "path/to/folder"`.
+- `python upscale.py photo.jpg --model results/edsr_x4_leaves/model.keras` enlarges your
+  pictures with the trained network, and `python compare.py` compares what you trained.
+"""

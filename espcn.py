@@ -12,21 +12,23 @@ Accelerator: GPU
 
 *Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel
 Convolutional Neural Network* ([Shi et al. 2016](https://arxiv.org/abs/1609.05158)) does
-all its work at low resolution. The last of its few convolutions computes for each pixel
-the `SCALE` x `SCALE` pixels that take its place, and depth_to_space puts them there
-(section 2.2). Networks before it enlarged first, and then worked on nine times as many
+all its work at low resolution. The last of its few convolutions computes, for each pixel,
+the `SCALE` x `SCALE` pixels that replace it, and depth_to_space puts them in place
+(section 2.2). Earlier networks enlarged first, and then worked on nine times as many
 pixels.
 
-Like the paper, this script trains on luma alone, since the eye sees much less detail in
-colours: the network makes a larger Y channel from a smaller one, and `upscale` enlarges
-the two colour channels by bicubic. Y is that of the literature (ITU-R BT.601, 16 to 235,
-MATLAB's `rgb2ycbcr`). The [Keras example][1] trains on `tf.image.rgb_to_yuv` instead,
-whose Y goes from 0 to 1: PSNR on that scale is 1.3 dB lower for the same picture.
+The network learns from pairs of pictures: HR, the original at high resolution, and LR,
+the same shrunk to low resolution. Like the paper, this script trains on luma alone, since
+the eye sees much less detail in colours: the network makes a larger Y channel from a
+smaller one, and `upscale` enlarges the two colour channels with bicubic interpolation. Y
+is that of the literature (ITU-R BT.601, 16 to 235, MATLAB's `rgb2ycbcr`). The [Keras
+example][1] trains on `tf.image.rgb_to_yuv` instead, whose Y goes from 0 to 1: on that
+scale, PSNR is 1.3 dB lower for the same picture.
 
-The example also reads `BSDS500/data` as one folder, with the 200 test photographs in
-it, and trains on four fifths of all: its scores are of pictures that the network has
-seen, and nobody can compare them with those of a paper. Here `"bsds500"` keeps to the
-official split.
+The example also reads `BSDS500/data`, the Berkeley segmentation dataset, as one folder
+with the 200 test photographs in it, and trains on four fifths of them all. Its scores
+include pictures that the network has seen, so they cannot be compared with any paper.
+Here `"bsds500"` keeps to the official split.
 
 [1]: https://keras.io/examples/vision/super_resolution_sub_pixel/
 """
@@ -40,23 +42,26 @@ import os
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
 
+import settings
+
+settings.check_command_line()  # before the imports that take seconds
+
 import keras
 import tensorflow as tf
 from keras import layers
 
 import data
+import drawings
 import hardware
 import metrics
-import pictures
+import results
 import training
 
 """
-## Hyperparameters
+## Networks to choose from
 
-Edit these. A run goes on where it was stopped; when any of them but `EPOCHS` has
-changed, the results so far are moved aside and a new run starts.
-
-`NETWORK` is one of the five lines before it, or one of your own.
+The channels of each convolution but the last, what follows each, and whether the network
+takes luma (1 channel) or RGB (3).
 """
 
 EXAMPLE = dict(filters=(64, 64, 32), activation="relu", channels=1)  # Keras' example
@@ -64,33 +69,43 @@ PAPER = dict(filters=(64, 32), activation="tanh", channels=1)  # section 3.2
 FAST = dict(filters=(64, 32), activation="relu", channels=1)  # the paper's with ReLU
 WIDE = dict(filters=(512, 256, 64), activation="relu", channels=1)  # much slower
 RGB = dict(filters=(64, 32), activation="relu", channels=3)  # tutorials, at SCALE = 4
-NETWORK = EXAMPLE  # or PAPER, FAST, WIDE, RGB
 
-DATASET = "leaves"  # drawn; "bsds500" (example), "div2k", "flowers", a folder
-DEGRADATION = "bicubic"  # or "area", "realistic", DIV2K's own; several: a tuple
+"""
+## Hyperparameters
+
+Edit these, or set them for one run: `python espcn.py SCALE=4 NETWORK=PAPER`. A run that
+was stopped resumes. If any of them but `EPOCHS` has changed, the results so far are moved
+aside and a new run starts.
+"""
+
+NETWORK = EXAMPLE  # or PAPER, FAST, WIDE, RGB, or one of your own
+DATASET = "leaves"  # drawn; or "bsds500" (example), "div2k", "flowers", a folder
+DEGRADATION = "bicubic"  # makes LR; or "area", "realistic", DIV2K's own, a tuple
 SCALE = 3  # any whole number; paper: 3 and 4
 IMAGE_SKIP = True  # add to the input, each pixel repeated; paper: False
 PATCH_SIZE = 32  # LR pixels; paper: 17
 BATCH_SIZE = 16  # patches
-NOISE = 0.0  # grey levels of Gaussian noise on LR, an augmentation; paper: none
+NOISE = 0.0  # grey levels of Gaussian noise added to LR; paper: none
 EPOCHS = 10  # at most, see PATIENCE
-STEPS_PER_EPOCH = 900  # batches between two validations
-PATIENCE = 5  # epochs to go on for when the training loss has stopped falling
+STEPS_PER_EPOCH = 900  # batches between validations
+PATIENCE = 5  # epochs without a lower training loss after which the training ends
 LEARNING_RATE = 4e-3  # falls along a cosine; paper: 1e-2 to 1e-4; example: 1e-3
 WARMUP_STEPS = 200  # steps of rising learning rate; paper: none
-LOSS = "mse"  # paper; or "mse+vgg", which downloads VGG19's ImageNet weights
-VGG_WEIGHTS = "imagenet"  # or a local file with them
-PREVIEW_EPOCHS = 5  # epochs between two pictures in preview/
-PRECISION = "auto"  # or "float32", "mixed_bfloat16", "mixed_float16"
-SEED = 0  # another number, another run
+LOSS = "mse"  # as in the paper; or "mse+vgg", which downloads VGG19's weights
+VGG_WEIGHTS = "imagenet"  # or a local file with VGG19's weights
+PREVIEW_EPOCHS = 5  # epochs between pictures in preview/
+PRECISION = "auto"  # the fastest here; or "float32", "mixed_bfloat16", "mixed_float16"
+SEED = 0  # of all random choices
 RESULTS = "results"  # folder for everything a run makes
+
+SETTINGS = settings.collect(globals())  # applies NAME=value of the command line
 
 """
 ## The network
 
 The kernels start orthogonal, as in the Keras example. With `IMAGE_SKIP` the last
-convolution starts at zero instead, and what it computes is added to the pixel that is
-replaced, so that the network need not learn first to copy its input.
+convolution starts at zero instead, and its output is added to the pixel that it replaces,
+so that the network does not have to learn to copy its input first.
 """
 
 
@@ -102,10 +117,10 @@ def build_espcn(
     Args:
         scale: positive integer.
         channels: 1 for luma, 3 for RGB.
-        filters: channels after each convolution but the last, the first of which is 5x5
-            and the others 3x3; (64, 32) in the paper.
-        activation: after these convolutions; "tanh" in the paper.
-        image_skip: adds to the input, each pixel repeated, and starts there.
+        filters: channels of each convolution but the last; (64, 32) in the paper. The
+            first kernel is 5x5, the others are 3x3.
+        activation: of these convolutions; "tanh" in the paper.
+        image_skip: adds to the input, each pixel repeated, and starts from it.
 
     Returns:
         `keras.Model` from pixels [batch, h, w, channels], 0 to 255, uint8 or float, to
@@ -148,8 +163,8 @@ def build_espcn(
 ## Luma and losses
 
 The paper's loss is the mean squared error (section 2.3), here of pixels in [0, 1].
-Tutorials add 0.01 times the mean squared difference between what VGG19 makes of the two
-pictures in its layer block5_conv4, given the pixels in [0, 1] as they are.
+Tutorials add 0.01 times the mean squared difference between the two pictures' VGG19
+features (layer block5_conv4), computed from the pixels in [0, 1] as they are.
 """
 
 
@@ -159,7 +174,7 @@ def to_luma(lr, hr):
 
 
 def make_loss(vgg=None, vgg_weight=0.01):
-    """Makes a loss for pixels from 0 to 255, which it first brings to [0, 1].
+    """Makes a loss for pixels from 0 to 255, which it first scales to [0, 1].
 
     Args:
         vgg: `keras.Model` from RGB to features; None for the squared error alone.
@@ -188,33 +203,28 @@ def make_loss(vgg=None, vgg_weight=0.01):
 """
 ## Training
 
-PSNR is measured as in the papers, on Y without a border of `SCALE` pixels. While
-training it is that of the centres of the validation pictures; the table at the end has
-whole pictures, which have no influence on the training.
+PSNR, the peak signal-to-noise ratio in dB, is measured as in the papers: on Y without a
+border of `SCALE` pixels. During training it is measured on the centres of the validation
+pictures. The table at the end scores whole test pictures, which do not influence the
+training; datasets without test pictures are scored on those of validation.
 
-The training ends when its loss has not fallen for `PATIENCE` epochs, as in the
-tutorials; the network that is kept is the one with the best validation PSNR. The patches
-of an epoch are random, so its loss goes up and down by about 1%: in a run of many epochs,
-raise `PATIENCE` too.
+The training ends when its loss has not fallen for `PATIENCE` epochs, as in the tutorials.
+The network with the best validation PSNR is kept. The patches of an epoch are random, so
+its loss varies by about 1%: in a run of many epochs, raise `PATIENCE` too.
 """
 
 
 def main():
-    settings = {name: value for name, value in globals().items() if name.isupper()}
-    for unused in ("EXAMPLE", "PAPER", "FAST", "WIDE", "RGB"):  # NETWORK is what counts
-        del settings[unused]
     print(f"ESPCN x{SCALE} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} steps.")
     if DATASET == "leaves":
         print(
-            "Leaves are drawn pictures, so that this runs anywhere. For photographs "
-            'set DATASET = "bsds500".'
+            "Leaves are drawn pictures, so that this runs anywhere. For photographs: "
+            "DATASET=bsds500"
         )
-    hardware.set_seed(SEED)
+    hardware.start(SEED)
     hardware.set_precision(PRECISION)
-    steps = EPOCHS * STEPS_PER_EPOCH
-    warmup = min(WARMUP_STEPS, steps // 10)
-    learning_rate = keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, steps - warmup), warmup_target=LEARNING_RATE, warmup_steps=warmup
+    learning_rate = training.warmup_cosine(
+        LEARNING_RATE, EPOCHS * STEPS_PER_EPOCH, WARMUP_STEPS
     )
     with hardware.devices(BATCH_SIZE):
         model = build_espcn(SCALE, **NETWORK, image_skip=IMAGE_SKIP)
@@ -228,21 +238,17 @@ def main():
             loss=make_loss(vgg),
             metrics=[metrics.PSNR(shave=SCALE, luma=True)],
         )
-    train = data.load(DATASET, "train", SCALE, DEGRADATION, PATCH_SIZE)
-    validation = data.load(DATASET, "validation", SCALE, DEGRADATION, PATCH_SIZE)
-    test = data.load(DATASET, data.scored_split(DATASET), SCALE, DEGRADATION)
-    print(
-        f"Pictures: train {len(train)}, validate {len(validation)}, score {len(test)}"
-    )
-    run = training.open_run(model, RESULTS, "espcn", settings)
+    train, validation, test = data.load_splits(DATASET, SCALE, DEGRADATION, PATCH_SIZE)
+    chosen = {name: globals()[name] for name in SETTINGS}
+    run = training.open_run(model, RESULTS, "espcn", chosen)
     batches = data.training_batches(
         train, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
     )
     crops = data.validation_batches(validation, SCALE, 4 * PATCH_SIZE)
     if NETWORK["channels"] == 1:
         batches, crops = batches.map(to_luma).prefetch(2), crops.map(to_luma)
-    pictures.draw_samples(batches, run.folder / "samples.png")
-    preview = pictures.Preview(
+    drawings.draw_samples(next(iter(batches)), run.folder / "samples.png")
+    preview = training.Preview(
         model, next(iter(test)), run.folder / "preview", PREVIEW_EPOCHS
     )
     with run.interruptible():
@@ -259,8 +265,17 @@ def main():
                 preview,
             ],
         )
-    training.report(run, "ESPCN", test)
+    results.report(run, "ESPCN", test)
 
 
 if __name__ == "__main__":
     main()
+
+"""
+## What to try next
+
+- The paper's layers: `NETWORK = PAPER` and `IMAGE_SKIP = False`.
+- Photographs: `DATASET = "bsds500"`, or a folder of your own.
+- `python upscale.py photo.jpg --model results/espcn_x3_leaves/model.keras` enlarges your
+  pictures with the trained network, and `python compare.py --scale 3` compares networks.
+"""

@@ -1,10 +1,10 @@
-"""Takes a trained network elsewhere: SavedModel, LiteRT or ONNX.
+"""Exports a trained network as a SavedModel, or for LiteRT or ONNX.
 
     python export.py results/edsr_x4_leaves/model.keras onnx edsr_x4.onnx
 
-The exported network is float32, from pixels [batch, h, w, channels] to pixels, 0 to 255,
-for any height and width unless a size is given. It is run in the format's own runtime
-before the file gets its name, and has to give the same picture as the Keras network.
+The exported network takes and gives float32 pixels [batch, h, w, channels], 0 to 255, of
+any height and width unless `--size` fixes them. It is first run in the format's own
+runtime, and kept only if it gives the same picture as the Keras network.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
 
 import keras
@@ -33,14 +34,14 @@ def export(model, format, output, size=None):
         format: "saved_model", "litert" or "onnx".
         output: `pathlib.Path` to write, which must not exist: a folder for a SavedModel,
             a .tflite or .onnx file for the others.
-        size: (height, width) in LR pixels to fix; None leaves them open.
+        size: fixed (height, width) in LR pixels; None for any.
 
     Returns:
-        The largest difference to the Keras network in grey levels.
+        The largest difference from the Keras network in grey levels.
 
     Raises:
         ValueError: if the output exists or has the wrong suffix, if a package is missing
-            (naming it), or if the exported network gives another picture.
+            (naming it), or if the exported network gives a different picture.
     """
     if output.exists():
         raise ValueError(f"{output} exists: remove it, or choose another name.")
@@ -48,7 +49,7 @@ def export(model, format, output, size=None):
         raise ValueError(f"{output} must end with {SUFFIXES[format]}.")
     shape = (None, *(size or (None, None)), model.input_shape[-1])
     if format == "litert":
-        shape = (1, *shape[1:])  # phones work on one picture
+        shape = (1, *shape[1:])  # phones enlarge one picture at a time
     signature = [keras.InputSpec(shape=shape, dtype="float32", name="lr")]
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
@@ -95,7 +96,7 @@ def _litert(model, path, signature):
     from ai_edge_litert.interpreter import Interpreter
 
     model.export(path, "litert", input_signature=signature, verbose=False)
-    interpreter = Interpreter(str(path))  # has built-in operations alone
+    interpreter = Interpreter(str(path))  # which has built-in operations only
 
     def run(lr):
         source = interpreter.get_input_details()[0]["index"]
@@ -109,11 +110,11 @@ def _litert(model, path, signature):
 
 
 def _onnx(model, path, signature):
-    import onnx  # which Keras uses, as it does tf2onnx
+    import onnx  # Keras uses this and tf2onnx
     import onnxruntime
     import tf2onnx
 
-    # Keras' ONNX export wants a network that has been called.
+    # Keras' ONNX export needs a network that has been called.
     model(np.zeros((1, 8, 8, model.input_shape[-1]), np.float32))
     model.export(path, "onnx", input_signature=signature, verbose=False)
     session = onnxruntime.InferenceSession(path)
@@ -131,24 +132,22 @@ def main():
     parser.add_argument("model", type=pathlib.Path, help="a .keras file")
     parser.add_argument("format", choices=SUFFIXES)
     parser.add_argument("output", type=pathlib.Path, help="file or folder to write")
-    parser.add_argument(
-        "--size", help="fixed size of LR, such as 360x640 (height x width)"
-    )
+    parser.add_argument("--size", help="fixed height x width of LR, such as 360x640")
     options = parser.parse_args()
     try:
         size = options.size and tuple(int(side) for side in options.size.split("x"))
         if size and (len(size) != 2 or min(size) < 1):
             raise ValueError
     except ValueError:
-        sys.exit(f"export.py: --size {options.size} is not such as 360x640.")
+        sys.exit(f"export.py: --size must look like 360x640, not {options.size}.")
     try:
         model = upscale.load_network(options.model)
         difference = export(model, options.format, options.output, size)
     except (ValueError, OSError) as error:
         sys.exit(f"export.py: {error}")
     print(
-        f"{options.output}: the same picture as Keras' to within {difference:.5f} grey "
-        "levels"
+        f"{options.output} gives the same picture as Keras' network to within "
+        f"{difference:.5f} grey levels"
     )
 
 

@@ -39,30 +39,50 @@ def set_precision(policy="auto"):
     return policy
 
 
-def set_seed(seed):
-    """Makes the same seed give the same weights, bit for bit, on the same machine.
+def start(seed):
+    """Prepares this process for a training: to be called before anything else.
 
-    To be called before anything else: where the environment names processes that are to
-    train as one (`KERAS_DISTRIBUTION_NUM_PROCESSES`, JAX alone), this joins them.
+    Joins the processes that are to train as one, where the environment names them
+    (`KERAS_DISTRIBUTION_NUM_PROCESSES`, JAX alone); all but the first print nothing.
 
     Args:
-        seed: int.
+        seed: int, as for `set_seed`.
 
     Raises:
         ValueError: if processes are named, but the backend is not JAX.
     """
+    show_any_name()
     if "KERAS_DISTRIBUTION_NUM_PROCESSES" in os.environ:
-        if keras.backend.backend() != "jax":
-            raise ValueError(
-                "KERAS_DISTRIBUTION_NUM_PROCESSES is set, but only JAX trains in several "
-                "processes: set KERAS_BACKEND=jax."
-            )
-        _join()
+        _join_processes()
+    set_seed(seed)
+
+
+def show_any_name():
+    """Prints names that the terminal cannot show as escapes, instead of ending a run."""
+    if hasattr(sys.stdout, "reconfigure"):  # Jupyter's is different
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def set_seed(seed):
+    """Makes the same seed give the same weights, bit for bit, on the same machine.
+
+    Args:
+        seed: int.
+    """
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
+
+
+@functools.cache
+def keep_tensorflow_off_gpu():
+    """Leaves the GPU to JAX where that is the backend: tf.data needs none."""
+    if keras.backend.backend() == "jax":
+        import tensorflow as tf
+
+        tf.config.set_visible_devices([], "GPU")
 
 
 def devices(batch_size):
@@ -73,8 +93,8 @@ def devices(batch_size):
 
     Returns:
         A context to build and compile the model in: a `MirroredStrategy` on several
-        GPUs with TensorFlow, otherwise nothing special. (With JAX the devices, those of
-        other processes among them, are set for all that follows.)
+        GPUs with TensorFlow, otherwise an empty one. (With JAX the devices, including
+        those of other processes, are set for everything that follows.)
 
     Raises:
         ValueError: if the devices cannot share a batch evenly.
@@ -93,7 +113,7 @@ def devices(batch_size):
     return contextlib.nullcontext()
 
 
-@functools.cache  # a second one in a process mixes up what the devices exchange
+@functools.cache  # a second one would mix up what the devices exchange
 def _mirrored():
     import tensorflow as tf
 
@@ -101,13 +121,18 @@ def _mirrored():
 
 
 def scope_of(model):
-    """The context of `devices` that a model was made in, to make more variables in."""
+    """The context of `devices` that a model was built in, to make more variables in."""
     strategy = getattr(model, "distribute_strategy", None)  # of TensorFlow alone
     return strategy.scope() if strategy else contextlib.nullcontext()
 
 
-def _join():
+def _join_processes():
     """Joins the other processes; all but the first fall silent."""
+    if keras.backend.backend() != "jax":
+        raise ValueError(
+            "KERAS_DISTRIBUTION_NUM_PROCESSES is set, but only JAX trains in several "
+            "processes: set KERAS_BACKEND=jax."
+        )
     import jax
 
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
@@ -115,7 +140,7 @@ def _join():
     keras.distribution.initialize()
     print(f"Process {jax.process_index()} of {jax.process_count()}")
     if not is_first():
-        sys.stdout = open(os.devnull, "w")
+        sys.stdout = open(os.devnull, "w")  # every print of the script
 
 
 def sharers():
@@ -127,7 +152,7 @@ def sharers():
 
 
 def own_share(batches):
-    """Of batches that several processes make alike, the part that is this one's.
+    """This process's share of batches that all processes make alike.
 
     Args:
         batches: `tf.data.Dataset` of tuples of arrays [batch, ...].
@@ -157,7 +182,7 @@ def wait_for_all():
 
 
 def is_first():
-    """Whether this is the process, of those that train as one, that writes results."""
+    """Whether this process writes the results, of those that train as one."""
     if keras.backend.backend() != "jax":
         return True
     import jax
@@ -165,14 +190,19 @@ def is_first():
     return jax.process_index() == 0
 
 
-def name():
-    """This machine in words, to stand beside a speed: "AMD EPYC, 2 cores, no GPU"."""
+def describe():
+    """This machine in words, to print beside a speed: "AMD EPYC, 2 cores, no GPU"."""
     cpuinfo = pathlib.Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     models = [line.split(": ")[1] for line in lines if line.startswith("model name")]
     cpu = models[0] if models else platform.processor() or platform.machine()
     gpus = ", ".join(_gpu_names()) or "no GPU"
     return f"{cpu}, {os.cpu_count()} cores, {gpus}"
+
+
+def compiles_for_each_size():
+    """Whether each size of picture takes a compilation, or tuning, of its own."""
+    return keras.backend.backend() == "jax" or bool(_gpus())
 
 
 def _best_policy():
@@ -184,7 +214,7 @@ def _best_policy():
             return "mixed_bfloat16", "the GPU has bfloat16 units"
         if generation >= (7, 0):
             return "mixed_float16", "the GPU has float16 units"
-        return "float32", "no units of half precision are known of the GPU"
+        return "float32", "the GPU has no known half-precision units"
     if keras.backend.backend() == "jax":
         return "float32", "bfloat16 gains nothing with JAX on a CPU"
     for flag in ("amx_bf16", "avx512_bf16"):

@@ -13,21 +13,22 @@ Accelerator: GPU
 *Enhanced Deep Residual Networks for Single Image Super-Resolution*
 ([Lim et al. 2017](https://arxiv.org/abs/1707.02921)) has a second network in section 3.3.
 What a network learns for one scale helps it with the others, and most of what it does
-is the same for all. MDSR therefore shares its body between the scales, and has of its
-own for each scale only
+is the same for all. MDSR therefore shares its body between the scales, and gives each
+scale only
 
-- a pre-processing at the head, two residual blocks with kernels of 5x5, which bring
-  pictures of different scales closer to each other;
+- pre-processing at the head: two residual blocks with kernels of 5x5, which make pictures
+  of different scales more alike;
 - a sub-pixel convolution at the end.
 
 In its full size it has 80 blocks and 8.0 million parameters for three scales, where EDSR
 has 43 million for each.
 
-The paper draws one of the scales at random for every step. Here **every step trains
-every scale**: an input and an output for each, and the sum of their losses. So plain
-`fit` will do, all shapes stay the same from step to step, and the shared body follows the
-gradient of all scales rather than that of a random one. A step takes about three times
-as long, and does the work of three.
+The network learns from pairs of pictures: HR, the original at high resolution, and LR,
+the same shrunk to low resolution. The paper draws one of the scales at random for every
+step. Here **every step trains every scale**, with an input and an output for each and the
+sum of their losses. So plain `fit` is enough, all shapes stay the same from step to step,
+and the shared body follows the gradient of all scales rather than that of a random one. A
+step takes about three times as long and does the work of three.
 
 This script trains the paper's baseline of 16 blocks. It differs from the paper in how the
 network starts, as `edsr.py` does: it adds to an enlargement of its input, here each pixel
@@ -43,52 +44,61 @@ import os
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
 
+import settings
+
+settings.check_command_line()  # before the imports that take seconds
+
 import keras
 import tensorflow as tf
 from keras import layers
 
 import data
+import drawings
 import hardware
 import metrics
-import pictures
+import results
 import training
 
 """
 ## Hyperparameters
 
-Edit these. A run goes on where it was stopped; when any of them but `EPOCHS` has changed,
-the results so far are moved aside and a new run starts.
+Edit these, or set them for one run: `python mdsr.py SCALES=2,4 DATASET=div2k`. A run that
+was stopped resumes. If any of them but `EPOCHS` has changed, the results so far are moved
+aside and a new run starts.
 """
 
-DATASET = "leaves"  # drawn; "div2k" (paper), "bsds500", "flowers", a folder
-DEGRADATION = "bicubic"  # or "area", "realistic", DIV2K's own; several: a tuple
+DATASET = "leaves"  # drawn; or "div2k" (paper), "bsds500", "flowers", a folder
+DEGRADATION = "bicubic"  # makes LR; or "area", "realistic", DIV2K's own, a tuple
 SCALES = (2, 3, 4)  # two or more of 2, 3, 4 and 8; paper: 2, 3, 4
 FILTERS = 64  # paper: 64
-BLOCKS = 16  # full size: 80
+BLOCKS = 16  # the paper's large network: 80
 IMAGE_SKIP = True  # add to the input, each pixel repeated; paper: False
 PATCH_SIZE = 48  # LR pixels, at every scale; paper: 48
 BATCH_SIZE = 2  # patches of each scale; paper: 16 of one scale
-NOISE = 0.0  # grey levels of Gaussian noise on LR, an augmentation; paper: none
+NOISE = 0.0  # grey levels of Gaussian noise added to LR; paper: none
 EPOCHS = 20  # paper's code: 650 of 1,000 steps, each of one scale
-STEPS_PER_EPOCH = 100  # batches between two validations
+STEPS_PER_EPOCH = 100  # batches between validations
 LEARNING_RATE = 8e-4  # paper: 1e-4, halved every 200,000 steps
 WARMUP_STEPS = 200  # steps of rising learning rate; paper: none
-PRECISION = "auto"  # or "float32", "mixed_bfloat16", "mixed_float16"
-SEED = 0  # another number, another run
+PRECISION = "auto"  # the fastest here; or "float32", "mixed_bfloat16", "mixed_float16"
+SEED = 0  # of all random choices
 RESULTS = "results"  # folder for everything a run makes
+
+SETTINGS = settings.collect(globals())  # applies NAME=value of the command line
 
 """
 ## The network
 
-A residual block is a pair of convolutions. It is a function here, since all scales call
-the one body: the layers are made once, and what they compute is added for each scale.
+A residual block is a pair of convolutions. Here it is a function, because all scales call
+the same body: its layers are made once and applied to each scale.
 
-The kernels start uniform within 1/sqrt(fan_in), as in the authors' PyTorch code. The
-output convolution, also shared, starts at zero when there is an image skip.
+The kernels start uniform within 1/sqrt(fan_in), as in the authors' PyTorch code. With the
+image skip the output convolution, also shared, starts at zero.
 """
 
 
 def convolution(filters, name, kernel_size=3, **kwargs):
+    # Uniform within +-a has the variance a^2 / 3.
     start = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
     kwargs = {"kernel_initializer": start, **kwargs}
     return layers.Conv2D(filters, kernel_size, padding="same", name=name, **kwargs)
@@ -103,7 +113,8 @@ def residual_block(filters, name, kernel_size=3):
 
 def upsample(x, scale, filters):
     """Sub-pixel convolutions: one for x3, one for each factor of two otherwise."""
-    for number, factor in enumerate({2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]):
+    factors = {2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]
+    for number, factor in enumerate(factors):
         name = f"x{scale}_upsample{number + 1}_x{factor}"
         x = convolution(filters * factor**2, name)(x)
         x = keras.ops.depth_to_space(x, factor)
@@ -117,7 +128,7 @@ def build_mdsr(scales=(2, 3, 4), filters=64, blocks=16, image_skip=True):
         scales: two or more of 2, 3, 4 and 8.
         filters: channels of the body.
         blocks: residual blocks of the body; 16 for the baseline, 80 for the full size.
-        image_skip: adds to the input, each pixel repeated, and starts there.
+        image_skip: adds to the input, each pixel repeated, and starts from it.
 
     Returns:
         `keras.Model` with an input and an output for each scale: from RGB
@@ -179,14 +190,16 @@ def single_scale(model, scale):
 ## Training
 
 Everything else is as for EDSR: patches of 48x48 pixels at every scale, turned and
-mirrored, the mean absolute error, Adam; shorter, with a higher learning rate that warms
-up and then falls to zero along a cosine.
+mirrored; the mean absolute error; Adam. The training is shorter than the paper's, with a
+higher learning rate that warms up and then falls to zero along a cosine.
 
-PSNR is measured as in the papers, on the Y channel without a border of `scale` pixels.
-While training it is that of the centres of the validation pictures, and the network is
-kept as it was when the mean over the scales was best. Each scale is saved as a network of
-its own. The table at the end has whole pictures, which have no influence on the training;
-MDSR+ is the mean over the eight turns and mirrorings of the picture.
+PSNR, the peak signal-to-noise ratio in dB, is measured as in the papers: on Y, the luma
+of the picture, without a border of `scale` pixels. During training it is measured on the
+centres of the validation pictures, and the network with the best mean over the scales is
+kept. Each scale is saved as a separate network. The table at the end scores whole test
+pictures, which do not influence the training; datasets without test pictures are scored
+on those of validation. For MDSR+ the picture is enlarged in its eight turns and
+mirrorings, and the results are averaged.
 """
 
 
@@ -196,21 +209,18 @@ def together(datasets):
 
 
 def main():
-    settings = {name: value for name, value in globals().items() if name.isupper()}
     names = ", ".join(f"x{scale}" for scale in SCALES)
     print(f"MDSR {names} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} steps.")
     if DATASET == "leaves":
         print(
-            "Leaves are drawn pictures, so that this runs anywhere. For the paper set "
-            'DATASET = "div2k", BLOCKS = 80, BATCH_SIZE = 16, EPOCHS = 217, '
-            "STEPS_PER_EPOCH = 1000, LEARNING_RATE = 1e-4 and IMAGE_SKIP = False."
+            "Leaves are drawn pictures, so that this runs anywhere. The paper's run: "
+            "DATASET=div2k BLOCKS=80 BATCH_SIZE=16 EPOCHS=217 STEPS_PER_EPOCH=1000 "
+            "LEARNING_RATE=1e-4 IMAGE_SKIP=False"
         )
-    hardware.set_seed(SEED)
+    hardware.start(SEED)
     hardware.set_precision(PRECISION)
-    steps = EPOCHS * STEPS_PER_EPOCH
-    warmup = min(WARMUP_STEPS, steps // 10)
-    learning_rate = keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, steps - warmup), warmup_target=LEARNING_RATE, warmup_steps=warmup
+    learning_rate = training.warmup_cosine(
+        LEARNING_RATE, EPOCHS * STEPS_PER_EPOCH, WARMUP_STEPS
     )
     with hardware.devices(BATCH_SIZE):
         model = build_mdsr(SCALES, FILTERS, BLOCKS, IMAGE_SKIP)
@@ -220,53 +230,55 @@ def main():
             metrics=[[metrics.PSNR(shave=scale, luma=True)] for scale in SCALES],
         )
     networks = {f"model_x{scale}": single_scale(model, scale) for scale in SCALES}
-    train, validation, test = (
-        [data.load(DATASET, split, scale, DEGRADATION, smallest) for scale in SCALES]
-        for split, smallest in (
-            ("train", PATCH_SIZE),
-            ("validation", PATCH_SIZE),
-            (data.scored_split(DATASET), 1),
-        )
+    train, validation, test = zip(
+        *(data.load_splits(DATASET, scale, DEGRADATION, PATCH_SIZE) for scale in SCALES)
     )
-    print(
-        "Pictures: "
-        f"train {len(train[0])}, validate {len(validation[0])}, score {len(test[0])}"
-    )
-    run = training.open_run(model, RESULTS, "mdsr", settings, networks)
-    batches = [
-        data.training_batches(
-            pairs, scale, PATCH_SIZE, BATCH_SIZE, NOISE, SEED + scale, run.step
-        )
-        for scale, pairs in zip(SCALES, train)
-    ]
-    # One by one, since zip ends with the shortest: flowers has fewer pictures that are
-    # large enough for x4 than for x2.
-    crops = [
-        data.validation_batches(pairs, scale, PATCH_SIZE, batch_size=1)
-        for scale, pairs in zip(SCALES, validation)
-    ]
-    previews = []
-    for scale, samples, pairs in zip(SCALES, batches, test):
-        pictures.draw_samples(samples, run.folder / f"samples_x{scale}.png")
-        previews.append(
-            pictures.Preview(
-                networks[f"model_x{scale}"],
-                next(iter(pairs)),
-                run.folder / f"preview_x{scale}",
+    chosen = {name: globals()[name] for name in SETTINGS}
+    run = training.open_run(model, RESULTS, "mdsr", chosen, networks)
+    batches, crops, previews = [], [], []
+    for number, scale in enumerate(SCALES):
+        batches.append(
+            data.training_batches(
+                train[number],
+                scale,
+                PATCH_SIZE,
+                BATCH_SIZE,
+                NOISE,
+                SEED + scale,
+                first_step=run.step,
             )
         )
+        # One by one, since zip ends with the shortest: flowers has fewer pictures that
+        # are large enough for x4 than for x2.
+        crops.append(
+            data.validation_batches(validation[number], scale, PATCH_SIZE, batch_size=1)
+        )
+        first = next(iter(batches[number]))
+        drawings.draw_samples(first, run.folder / f"samples_x{scale}.png")
+        network = networks[f"model_x{scale}"]
+        folder = run.folder / f"preview_x{scale}"
+        previews.append(training.Preview(network, next(iter(test[number])), folder))
     with run.interruptible():
         model.fit(
             together(batches),
             initial_epoch=run.epoch,
-            epochs=EPOCHS,
+            epochs=run.epochs,
             steps_per_epoch=STEPS_PER_EPOCH,
             shuffle=False,  # the batches are random already
             validation_data=together(crops),
             callbacks=[*run.callbacks, *previews],
         )
-    training.report(run, "MDSR", dict(zip(networks, test)))
+    results.report(run, "MDSR", dict(zip(networks, test)))
 
 
 if __name__ == "__main__":
     main()
+
+"""
+## What to try next
+
+- Other scales: `SCALES = (2, 4, 8)`.
+- `python upscale.py photo.jpg --model results/mdsr_x2x3x4_leaves/model_x3.keras` enlarges
+  your pictures with the network of one scale.
+- `python compare.py --scale 3` compares it with other networks of that scale.
+"""

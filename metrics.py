@@ -9,8 +9,12 @@ import time
 import keras
 import numpy as np
 
-import data
-import upscale
+import hardware
+from core import pixels
+from core.networks import count_parameters
+from core.tiles import enlarge
+
+__all__ = ["psnr", "ssim", "detail", "PSNR", "SSIM", "evaluate", "print_table"]
 
 COLUMNS = {
     "psnr_y": "PSNR Y",
@@ -76,13 +80,13 @@ def ssim(hr, sr, shave=0, luma=False):
 
 
 def detail(hr, sr, scale):
-    """How much fine detail a picture has, as a part of the original's.
+    """How much fine detail a picture has, relative to the original.
 
-    The power of the spectrum beyond the Nyquist frequency of LR, in relation to that of
-    HR: detail that LR cannot hold, and the network has to invent. A network trained for
-    PSNR leaves much of it out, which is what makes its pictures look smooth; the spectrum
-    shows it (Fuoli et al. 2021, "Fourier Space Losses"). Whether the detail is right it
-    does not tell: noise has much.
+    The power of the spectrum beyond the Nyquist frequency of LR, relative to that of HR:
+    detail that LR cannot hold and the network has to invent. A network trained for PSNR
+    leaves much of it out, which is why its pictures look smooth; the spectrum shows it
+    (Fuoli et al. 2021, "Fourier Space Losses"). It does not say whether the detail is
+    right: noise has a lot.
 
     Args:
         hr, sr: arrays [H, W, 3] or [H, W, 1], 0 to 255.
@@ -118,7 +122,7 @@ def _prepare(hr, sr, shave, luma):
 def _shave_and_luma(images, shave, luma):
     end = -shave or None  # the sides may be unknown yet
     images = images[:, shave:end, shave:end]
-    return data.luma(images) if luma and images.shape[-1] == 3 else images
+    return pixels.luma(images) if luma and images.shape[-1] == 3 else images
 
 
 def _blur(image):
@@ -139,12 +143,12 @@ class _PerImage(keras.metrics.MeanMetricWrapper):
 
     def __init__(self, score, shave, luma, name, dtype):
         def scores(y_true, y_pred):
-            pixels = keras.ops.cast(y_pred, "float32")
-            pixels = keras.ops.floor(keras.ops.clip(pixels, 0, 255) + 0.5)
+            rounded = keras.ops.cast(y_pred, "float32")
+            rounded = keras.ops.floor(keras.ops.clip(rounded, 0, 255) + 0.5)
             y_true = keras.ops.cast(y_true, "float32")
             return score(
                 _shave_and_luma(y_true, shave, luma),
-                _shave_and_luma(pixels, shave, luma),
+                _shave_and_luma(rounded, shave, luma),
             )
 
         super().__init__(scores, name=name, dtype=dtype)
@@ -162,8 +166,8 @@ class _PerImage(keras.metrics.MeanMetricWrapper):
 class PSNR(_PerImage):
     """`psnr` as a Keras metric: the mean over all images seen.
 
-    (`keras.ops.psnr` pools the error of a batch, which gives another number.) An image
-    without any error counts 148 dB, so that one does not make the mean infinite.
+    (`keras.ops.psnr` pools the error of a batch, which gives a different number.) An
+    image without any error counts as 148 dB, so that the mean stays finite.
 
     Args:
         shave: pixels left out on each side.
@@ -197,56 +201,58 @@ class SSIM(_PerImage):
 # --- Whole datasets --------------------------------------------------------------------
 
 
-def enlarge(model, lr, scale, self_ensemble=False):
-    """Enlarges a picture with a network, or with MATLAB's bicubic if `model` is None.
-
-    Args:
-        model, self_ensemble: as for `evaluate`.
-        lr: uint8 array [h, w, 3].
-        scale: that of the network.
-
-    Returns:
-        uint8 array [h*scale, w*scale, 3].
-    """
-    if model is None:
-        return data.bicubic_resize(lr, lr.shape[0] * scale, lr.shape[1] * scale)
-    return upscale.upscale(model, lr, self_ensemble)
-
-
-def evaluate(model, pairs, self_ensemble=False, name="Evaluating"):
+def evaluate(model, pairs, self_ensemble=False, name="Evaluating", verbose=1):
     """Scores a network on whole pictures by the protocol of the literature.
 
     Args:
         model: a network, or None for MATLAB's bicubic.
         pairs: dataset from `data.load`, or any sequence of uint8 (LR, HR) pictures.
         self_ensemble: as in `upscale.upscale`.
-        name: what stands before the progress bar.
+        name: title of the progress bar.
+        verbose: 0 prints nothing, 1 a progress bar.
 
     Returns:
         dict of means over the pictures: `psnr_y`, `ssim_y`, `psnr_rgb`, `ssim_rgb` (the
-        scale shaved off each side), `detail`; median speeds, where the size was not a
-        new one: `images_per_s`, `megapixels_per_s` (of the result); and the number of
-        trained `parameters`.
+        scale shaved off each side), `detail`; median speeds: `images_per_s`,
+        `megapixels_per_s` (of the result); and the number of trained `parameters`.
 
     Raises:
         ValueError: as `psnr` and `ssim`, or as `upscale.upscale`.
     """
-    rows, compiled = [], set()
-    progress = keras.utils.Progbar(len(pairs), unit_name="picture")
-    print(name)
+    pictures = evaluate_each(model, pairs, self_ensemble, name, verbose)
+    return mean_scores(model, [row for *_, row in pictures])
+
+
+def evaluate_each(model, pairs, self_ensemble=False, name="Evaluating", verbose=1):
+    """Enlarges and scores the pictures one by one, each once.
+
+    Args:
+        model, pairs, self_ensemble, name, verbose: as for `evaluate`.
+
+    Yields:
+        (LR, HR, SR, dict of scores as in `evaluate`), uint8 arrays. Speeds are NaN where
+        the time went into compiling for a new size.
+    """
+    each_size = hardware.compiles_for_each_size()
+    compiled = set()
+    if verbose:
+        print(name)
+        progress = keras.utils.Progbar(len(pairs), unit_name="picture")
     for lr, hr in pairs:
         lr, hr = np.asarray(lr), np.asarray(hr)
-        scale = hr.shape[0] // lr.shape[0]
-        if not rows:
-            enlarge(model, lr, scale, self_ensemble)
+        scale = pixels.scale_between(lr, hr)
+        if not compiled:  # so that one picture is enough to measure a speed
+            # TensorFlow on a CPU compiles for any size once it has seen two.
+            for blank in [lr] if each_size else [lr[:16, :16], lr[:15, :15]]:
+                enlarge(model, np.zeros_like(blank), scale, self_ensemble)
             compiled.add(lr.shape)
         start = time.perf_counter()
         sr = enlarge(model, lr, scale, self_ensemble)
         seconds = time.perf_counter() - start
-        if lr.shape not in compiled:  # for each size once, on GPUs and by JAX
+        if each_size and lr.shape not in compiled:
             seconds = np.nan
             compiled.add(lr.shape)
-        row = {
+        yield lr, hr, sr, {
             "psnr_y": psnr(hr, sr, scale, luma=True),
             "ssim_y": ssim(hr, sr, scale, luma=True),
             "psnr_rgb": psnr(hr, sr, scale),
@@ -255,16 +261,17 @@ def evaluate(model, pairs, self_ensemble=False, name="Evaluating"):
             "images_per_s": 1 / seconds,
             "megapixels_per_s": hr.shape[0] * hr.shape[1] / 1e6 / seconds,
         }
-        rows.append(row)
-        progress.add(1)
-    scores = {
-        key: float(
-            (np.nanmedian if key.endswith("_s") else np.mean)([r[key] for r in rows])
-        )
-        for key in rows[0]
-    }
-    weights = model.trainable_weights if model else []
-    return {**scores, "parameters": sum(int(np.prod(w.shape)) for w in weights)}
+        if verbose:
+            progress.add(1)
+
+
+def mean_scores(model, rows):
+    """What `evaluate` returns, from the scores of each picture, a list of dicts."""
+    scores = {}
+    for key in rows[0]:
+        mean = np.nanmedian if key.endswith("_s") else np.mean
+        scores[key] = float(mean([row[key] for row in rows]))
+    return {**scores, "parameters": count_parameters(model)}
 
 
 def print_table(scores):

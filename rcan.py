@@ -15,14 +15,17 @@ Accelerator: GPU
 make use of hundreds of them. Its two answers:
 
 - **Residual in residual** (section 3.2). Blocks form groups, and each group, as well as
-  the whole body, adds to what it was given. Most of a small picture is fine as it is; it
-  passes along these skips, and the layers are left to work on what is missing.
-- **Channel attention** (section 3.3). A block weighs its channels by what is in the
+  the whole body, adds to its own input. Most of a small picture is fine as it is: it
+  passes through these skips, and the layers work on what is missing.
+- **Channel attention** (section 3.3). A block weights its channels by what is in the
   picture: each channel's mean goes through two small layers that end in a sigmoid, and
   the channel is multiplied by the result.
 
+The network learns from pairs of pictures: HR, the original at high resolution, and LR,
+the same shrunk to low resolution.
+
 The paper's network has 10 groups of 20 blocks, 15.6 million parameters and more than 400
-layers. That is not for two CPU cores, so this script trains 4 groups of 4 blocks by
+layers. That is too much for two CPU cores, so this script trains 4 groups of 4 blocks by
 default, about as large as EDSR's baseline. It also differs from the paper in how the
 network starts: it adds to its input, each pixel repeated, and starts from exactly that.
 Set `IMAGE_SKIP = False` for the plain network of the paper.
@@ -37,51 +40,60 @@ import os
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
 
+import settings
+
+settings.check_command_line()  # before the imports that take seconds
+
 import keras
 from keras import layers
 
 import data
+import drawings
 import hardware
 import metrics
-import pictures
+import results
 import training
 
 """
 ## Hyperparameters
 
-Edit these. A run goes on where it was stopped; when any of them but `EPOCHS` has changed,
-the results so far are moved aside and a new run starts.
+Edit these, or set them for one run: `python rcan.py SCALE=2 DATASET=div2k`. A run that
+was stopped resumes. If any of them but `EPOCHS` has changed, the results so far are moved
+aside and a new run starts.
 """
 
-DATASET = "leaves"  # drawn; "div2k" (paper), "bsds500", "flowers", a folder
-DEGRADATION = "bicubic"  # or "area", "realistic", DIV2K's own; several: a tuple
+DATASET = "leaves"  # drawn; or "div2k" (paper), "bsds500", "flowers", a folder
+DEGRADATION = "bicubic"  # makes LR; or "area", "realistic", DIV2K's own, a tuple
 SCALE = 4  # 2, 3, 4 or 8
 GROUPS = 4  # paper: 10
 BLOCKS = 4  # in each group; paper: 20
 FILTERS = 64  # paper: 64
-REDUCTION = 16  # channels to one within the attention; paper: 16
+REDUCTION = 16  # squeeze ratio of the attention; paper: 16
 IMAGE_SKIP = True  # add to the input, each pixel repeated; paper: False
 PATCH_SIZE = 48  # LR pixels; paper: 48
 BATCH_SIZE = 4  # paper: 16
-NOISE = 0.0  # grey levels of Gaussian noise on LR, an augmentation; paper: none
+NOISE = 0.0  # grey levels of Gaussian noise added to LR; paper: none
 EPOCHS = 20  # paper's code: 1,000 of 1,000 steps
-STEPS_PER_EPOCH = 200  # batches between two validations
+STEPS_PER_EPOCH = 200  # batches between validations
 LEARNING_RATE = 8e-4  # paper: 1e-4, halved every 200,000 steps
 WARMUP_STEPS = 200  # steps of rising learning rate; paper: none
 INITIAL_WEIGHTS = None  # a .keras file to start from, for instance the x2 network
-PRECISION = "auto"  # or "float32", "mixed_bfloat16", "mixed_float16"
-SEED = 0  # another number, another run
+PRECISION = "auto"  # the fastest here; or "float32", "mixed_bfloat16", "mixed_float16"
+SEED = 0  # of all random choices
 RESULTS = "results"  # folder for everything a run makes
+
+SETTINGS = settings.collect(globals())  # applies NAME=value of the command line
 
 """
 ## The network
 
-Kernels start uniform within 1/sqrt(fan_in), as in the authors' PyTorch code. The output
-convolution starts at zero when there is an image skip.
+The kernels start uniform within 1/sqrt(fan_in), as in the authors' PyTorch code. With the
+image skip the output convolution starts at zero.
 """
 
 
 def convolution(filters, name, kernel_size=3, **kwargs):
+    # Uniform within +-a has the variance a^2 / 3.
     start = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
     kwargs = {"kernel_initializer": start, **kwargs}
     return layers.Conv2D(filters, kernel_size, padding="same", name=name, **kwargs)
@@ -115,7 +127,8 @@ def residual_group(x, blocks, filters, reduction, name):
 
 def upsample(x, scale, filters):
     """Sub-pixel convolutions: one for x3, one for each factor of two otherwise."""
-    for number, factor in enumerate({2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]):
+    factors = {2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]
+    for number, factor in enumerate(factors):
         x = convolution(filters * factor**2, f"upsample{number + 1}_x{factor}")(x)
         x = keras.ops.depth_to_space(x, factor)
     return x
@@ -131,8 +144,8 @@ def build_rcan(
         groups: residual groups.
         blocks: blocks with channel attention in each group.
         filters: channels of the body.
-        reduction: how many channels there are to one inside the attention.
-        image_skip: adds to the input, each pixel repeated, and starts there.
+        reduction: squeeze ratio of the attention.
+        image_skip: adds to the input, each pixel repeated, and starts from it.
 
     Returns:
         `keras.Model` from RGB [batch, h, w, 3], 0 to 255, uint8 or float, to float32 RGB
@@ -164,36 +177,34 @@ def build_rcan(
 """
 ## Training
 
-Patches of 48x48 pixels, turned and mirrored, the mean absolute error, Adam: the paper's
-recipe. What differs is the length, and with it the learning rate, which is higher here,
+The paper's recipe: patches of 48x48 pixels, turned and mirrored; the mean absolute error;
+Adam. What differs is the length, and with it the learning rate, which is higher here,
 warms up and then falls to zero along a cosine.
 
-PSNR is measured as in the papers, on the Y channel without a border of `SCALE` pixels.
-While training it is that of the centres of the validation pictures; the table at the end
-has whole pictures, which have no influence on the training. RCAN+ in the table is the
-mean over the eight turns and mirrorings of the picture.
+PSNR, the peak signal-to-noise ratio in dB, is measured as in the papers: on Y, the luma
+of the picture, without a border of `SCALE` pixels. During training it is measured on the
+centres of the validation pictures, and the best network is kept. The table at the end
+scores whole test pictures, which do not influence the training; datasets without test
+pictures are scored on those of validation. For RCAN+ in the table the picture is enlarged
+in its eight turns and mirrorings, and the results are averaged.
 
-The attention takes the mean over all it is given: a patch in training; in the table and
-in `upscale.py` the whole small picture, or a tile of 512 pixels where it is larger.
+The attention averages over its whole input: a patch in training; in the table and in
+`upscale.py` the whole small picture, or a tile of 512 pixels if the picture is larger.
 """
 
 
 def main():
-    settings = {name: value for name, value in globals().items() if name.isupper()}
     print(f"RCAN x{SCALE} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} steps.")
     if DATASET == "leaves":
         print(
-            "Leaves are drawn pictures, so that this runs anywhere. For the paper set "
-            'DATASET = "div2k", GROUPS = 10, BLOCKS = 20, BATCH_SIZE = 16, '
-            "EPOCHS = 1000, STEPS_PER_EPOCH = 1000, LEARNING_RATE = 1e-4 and "
-            "IMAGE_SKIP = False."
+            "Leaves are drawn pictures, so that this runs anywhere. The paper's run: "
+            "DATASET=div2k GROUPS=10 BLOCKS=20 BATCH_SIZE=16 EPOCHS=1000 "
+            "STEPS_PER_EPOCH=1000 LEARNING_RATE=1e-4 IMAGE_SKIP=False"
         )
-    hardware.set_seed(SEED)
+    hardware.start(SEED)
     hardware.set_precision(PRECISION)
-    steps = EPOCHS * STEPS_PER_EPOCH
-    warmup = min(WARMUP_STEPS, steps // 10)
-    learning_rate = keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, steps - warmup), warmup_target=LEARNING_RATE, warmup_steps=warmup
+    learning_rate = training.warmup_cosine(
+        LEARNING_RATE, EPOCHS * STEPS_PER_EPOCH, WARMUP_STEPS
     )
     with hardware.devices(BATCH_SIZE):
         model = build_rcan(SCALE, GROUPS, BLOCKS, FILTERS, REDUCTION, IMAGE_SKIP)
@@ -202,31 +213,36 @@ def main():
             loss="mae",
             metrics=[metrics.PSNR(shave=SCALE, luma=True)],
         )
-    train = data.load(DATASET, "train", SCALE, DEGRADATION, PATCH_SIZE)
-    validation = data.load(DATASET, "validation", SCALE, DEGRADATION, PATCH_SIZE)
-    test = data.load(DATASET, data.scored_split(DATASET), SCALE, DEGRADATION)
-    print(
-        f"Pictures: train {len(train)}, validate {len(validation)}, score {len(test)}"
-    )
-    initial = {model: INITIAL_WEIGHTS}
-    run = training.open_run(model, RESULTS, "rcan", settings, initial=initial)
+    train, validation, test = data.load_splits(DATASET, SCALE, DEGRADATION, PATCH_SIZE)
+    chosen = {name: globals()[name] for name in SETTINGS}
+    initial = [(model, INITIAL_WEIGHTS)]
+    run = training.open_run(model, RESULTS, "rcan", chosen, initial=initial)
     batches = data.training_batches(
         train, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
     )
-    pictures.draw_samples(batches, run.folder / "samples.png")
-    preview = pictures.Preview(model, next(iter(test)), run.folder / "preview")
+    drawings.draw_samples(next(iter(batches)), run.folder / "samples.png")
+    preview = training.Preview(model, next(iter(test)), run.folder / "preview")
     with run.interruptible():
         model.fit(
             batches,
             initial_epoch=run.epoch,
-            epochs=EPOCHS,
+            epochs=run.epochs,
             steps_per_epoch=STEPS_PER_EPOCH,
             shuffle=False,  # the batches are random already
             validation_data=data.validation_batches(validation, SCALE, PATCH_SIZE),
             callbacks=[*run.callbacks, preview],
         )
-    training.report(run, "RCAN", test)
+    results.report(run, "RCAN", test)
 
 
 if __name__ == "__main__":
     main()
+
+"""
+## What to try next
+
+- More groups and blocks: `GROUPS` and `BLOCKS` set the depth, and with it the time a step
+  takes.
+- Another scale: `SCALE = 2`, and `INITIAL_WEIGHTS` to start x4 from the x2 network.
+- `python compare.py` compares all trained networks, RCAN beside EDSR.
+"""

@@ -13,21 +13,22 @@ Accelerator: GPU
 *Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network*
 ([Ledig et al. 2017](https://arxiv.org/abs/1609.04802)) is two things in one:
 
-- **SRResNet**, a deep residual network trained for the least squared error, and with that
-  for the highest PSNR. Where several pictures fit to the small one it answers with their
-  mean, and a mean of sharp pictures is blurred.
+- **SRResNet**, a deep residual network trained to minimise the squared error, and so for
+  the highest PSNR. Where several pictures fit the small one, it predicts their mean, and
+  a mean of sharp pictures is blurred.
 - **SRGAN**, the same network trained further against a discriminator, which learns to
-  tell enlarged pictures from photographs. What it makes is sharp, and farther from the
-  original pixel by pixel: PSNR falls, by design.
+  tell enlarged pictures from photographs. Its pictures are sharp, but pixel by pixel they
+  are farther from the original: PSNR falls, by design.
 
-This script does both in a row. Stage one trains SRResNet; stage two goes on from it with
-one of the paper's losses (section 2.2): a content loss, which is the squared error of
-pixels (`"mse"`) or of what VGG19 makes of them in an early (`"vgg22"`) or a late layer
-(`"vgg54"`), and the adversarial loss. With `ADVERSARIAL = False` stage two makes
-SRResNet-VGG22 or -VGG54.
+The networks learn from pairs of pictures: HR, the original at high resolution, and LR,
+the same shrunk to low resolution. This script runs both stages in a row. Stage one trains
+SRResNet; stage two starts from it with one of the paper's losses (section 2.2): a content
+loss, which is the squared error of pixels (`"mse"`) or of VGG19's features in an early
+(`"vgg22"`) or a late layer (`"vgg54"`), and the adversarial loss. With
+`ADVERSARIAL = False` stage two trains SRResNet-VGG22 or -VGG54.
 
-VGG19's weights come from ImageNet and have to be downloaded. The default does without:
-SRGAN-MSE.
+VGG19's weights come from ImageNet and have to be downloaded. The default, SRGAN-MSE, does
+not need them.
 """
 
 """
@@ -39,58 +40,67 @@ import os
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
 
+import settings
+
+settings.check_command_line()  # before the imports that take seconds
+
 import keras
 import tensorflow as tf
 from keras import layers
 
 import data
+import drawings
 import hardware
 import metrics
-import pictures
+import results
 import training
 
 """
 ## Hyperparameters
 
-Edit these. Each stage goes on where it was stopped; when any of them but `EPOCHS` and
-`GAN_EPOCHS` has changed, the results so far are moved aside and a new run starts. After
-more `EPOCHS` of SRResNet, SRGAN starts anew from it.
+Edit these, or set them for one run: `python srgan.py SCALE=2 DATASET=div2k`. Each stage
+that was stopped resumes. If any of them but `EPOCHS` and `GAN_EPOCHS` has changed, the
+results so far are moved aside and a new run starts. After more `EPOCHS` of SRResNet,
+SRGAN starts over from it. (The paper trains on ImageNet.)
 """
 
-DATASET = "leaves"  # drawn; "div2k", "bsds500", "flowers", a folder; paper: ImageNet
-DEGRADATION = "bicubic"  # or "area", "realistic", DIV2K's own; several: a tuple
+DATASET = "leaves"  # drawn; or "div2k", "bsds500", "flowers", a folder
+DEGRADATION = "bicubic"  # makes LR; or "area", "realistic", DIV2K's own, a tuple
 SCALE = 4  # 2, 3, 4 or 8
 FILTERS = 64  # paper: 64
 BLOCKS = 16  # paper: 16
 IMAGE_SKIP = True  # add to the input, each pixel repeated; paper: False
 PATCH_SIZE = 24  # LR pixels; paper: 24
 BATCH_SIZE = 8  # paper: 16
-NOISE = 0.0  # grey levels of Gaussian noise on LR, an augmentation; paper: none
-EPOCHS = 10  # of stage one; paper: 1,000 of 1,000 steps; 0: none
+NOISE = 0.0  # grey levels of Gaussian noise added to LR; paper: none
+EPOCHS = 10  # of stage one, 0 skips it; paper: 1,000 of 1,000 steps
 GAN_EPOCHS = 5  # of stage two; paper: 200 of 1,000 steps
-STEPS_PER_EPOCH = 200  # batches between two validations
+STEPS_PER_EPOCH = 200  # batches between validations
 LEARNING_RATE = 1e-3  # of stage one, falls along a cosine; paper: 1e-4
 GAN_LEARNING_RATE = 1e-4  # of both networks; paper: 1e-4, in the second half 1e-5
 WARMUP_STEPS = 200  # of stage one, steps of rising learning rate; paper: none
 CONTENT_LOSS = "mse"  # or "vgg22", "vgg54" (paper's best)
 ADVERSARIAL = True  # False: the generator learns from the content loss alone
 ADVERSARIAL_WEIGHT = 1e-3  # paper: 1e-3
-VGG_WEIGHTS = "imagenet"  # downloaded for the VGG losses; or a local file with them
+VGG_WEIGHTS = "imagenet"  # downloaded for the VGG losses; or a local file
 INITIAL_WEIGHTS = None  # a .keras file of SRResNet or SRGAN to start stage one from
 INITIAL_DISCRIMINATOR = None  # a .keras file to start stage two from
-PRECISION = "auto"  # or "float32", "mixed_bfloat16", "mixed_float16"
-SEED = 0  # another number, another run
+PRECISION = "auto"  # the fastest here; or "float32", "mixed_bfloat16", "mixed_float16"
+SEED = 0  # of all random choices
 RESULTS = "results"  # folder for everything a run makes
+
+SETTINGS = settings.collect(globals())  # applies NAME=value of the command line
 
 """
 ## The generator
 
 Figure 4 of the paper: residual blocks with batch normalisation, sub-pixel convolutions,
-and wide kernels at both ends. Pixels go in from 0 to 1 and come out from -1 to 1, since
-that is where tanh ends. Several devices share one batch normalisation.
+and wide kernels at both ends. Pixels go in from 0 to 1 and come out from -1 to 1, the
+range of tanh. Several devices share one batch normalisation.
 
-With `IMAGE_SKIP` what comes out is added to the input, each pixel repeated, and the last
-convolution starts at zero, so that the network need not learn first to copy its input.
+With `IMAGE_SKIP` the output is added to the input, each pixel repeated, and the last
+convolution starts at zero, so that the network does not have to learn to copy its input
+first.
 """
 
 
@@ -109,7 +119,7 @@ def normalisation(x, name):
 
 
 def prelu(x, name):
-    """A ReLU whose slope below zero is learnt, one for each channel."""
+    """A ReLU whose slope below zero is learned, one for each channel."""
     return layers.PReLU(shared_axes=(1, 2), name=f"{name}_prelu")(x)
 
 
@@ -120,18 +130,18 @@ def residual_block(x, filters, name):
     return x + normalisation(residual, f"{name}_2")
 
 
-def build_srresnet(scale=4, filters=64, blocks=16, image_skip=False):
+def build_srresnet(scale=4, filters=64, blocks=16, image_skip=True):
     """Builds SRResNet, which is also SRGAN's generator (Ledig et al. 2017, section 2.1).
 
     Args:
         scale: 2, 3, 4 or 8.
         filters: channels of the body.
         blocks: residual blocks.
-        image_skip: adds to the input, each pixel repeated, and starts there.
+        image_skip: adds to the input, each pixel repeated, and starts from it.
 
     Returns:
         `keras.Model` from RGB [batch, h, w, 3], 0 to 255, uint8 or float, to float32 RGB
-        [batch, h*scale, w*scale, 3]; with the skip it may be a little less or more.
+        [batch, h*scale, w*scale, 3]; with the skip slightly below 0 or above 255, too.
 
     Raises:
         ValueError: for any other scale.
@@ -167,8 +177,8 @@ def build_srresnet(scale=4, filters=64, blocks=16, image_skip=False):
 ## The discriminator
 
 Eight convolutions, every other one with a stride of two while the channels double, then
-two dense layers. It gives a logit, of which sigmoid makes how likely it takes a picture
-for an original.
+two dense layers. It returns a logit, whose sigmoid is the probability it assigns to an
+original.
 """
 
 
@@ -200,11 +210,11 @@ def build_discriminator(patch_size, filters=64, units=1024):
 """
 ## Content losses
 
-The paper's units: the squared error of pixels from -1 to 1, or that of VGG19's features
-divided by 12.75, which makes both about as large (section 3.2). VGG22 are the features
-after the ReLU of the second convolution before the second pooling, VGG54 those of the
-fourth before the fifth. VGG19 gets its input as it was trained: BGR, less the mean colour
-of ImageNet.
+The paper's units: the squared error of pixels from -1 to 1, or of VGG19's features
+divided by 12.75, which brings both to about the same size (section 3.2). VGG22 are the
+features after the ReLU of the second convolution before the second pooling, VGG54 those
+of the fourth before the fifth. VGG19 gets the input it was trained with: BGR minus the
+mean colour of ImageNet.
 """
 
 
@@ -248,9 +258,9 @@ def make_content_loss(name="mse", vgg_weights="imagenet"):
 ## The game
 
 In every step both networks learn from the same pictures. The generator's loss is the
-content loss and 0.001 of the adversarial loss, -log D(SR), which asks that the
-discriminator D take its picture for an original; the discriminator's loss,
--log D(HR) - log(1 - D(SR)), asks that it be right (equations 2 to 6).
+content loss plus 0.001 times the adversarial loss, -log D(SR), which is small where the
+discriminator D takes the enlarged picture SR for an original. The discriminator's loss,
+-log D(HR) - log(1 - D(SR)), is small where it is right (equations 2 to 6).
 
 `score_hr` and `score_sr` are the means of D(HR) and D(SR). At 1 and 0 the discriminator
 always wins and the generator learns nothing from it; at 0.5 it guesses.
@@ -258,7 +268,7 @@ always wins and the generator learns nothing from it; at 0.5 it guesses.
 
 
 class SRGAN(keras.Model):
-    """Trains a generator against a discriminator. For TensorFlow alone.
+    """Trains a generator against a discriminator. TensorFlow only.
 
     Args:
         generator: `keras.Model` from LR to SR, pixels 0 to 255.
@@ -289,8 +299,8 @@ class SRGAN(keras.Model):
             generator_optimizer, discriminator_optimizer: `keras.optimizers.Optimizer`,
                 given a loss scale where the dtype policy is mixed_float16.
             content_loss: function of (HR, SR) giving [batch].
-            adversarial_weight: factor on the adversarial loss; 0 leaves out the
-                discriminator, which then is not trained.
+            adversarial_weight: factor on the adversarial loss; with 0 there is no
+                discriminator loss, and the discriminator is not trained.
             shave: pixels left out on each side for PSNR.
         """
         super().compile(optimizer=generator_optimizer)
@@ -307,7 +317,7 @@ class SRGAN(keras.Model):
         self.means = {name: keras.metrics.Mean(name) for name in names}
         self.psnr = metrics.PSNR(shave=shave, luma=True)
         for optimizer, variables in self.optimizers:
-            # Now: in the first step would be too late for two GPUs.
+            # Now, because the first step is too late for two GPUs.
             optimizer.build(variables)
 
     @property
@@ -370,21 +380,23 @@ class SRGAN(keras.Model):
 """
 ## Training
 
-The paper's recipe, shorter: for some thousand steps a higher learning rate in stage one,
-which rises first and then falls along a cosine, reaches more. In stage two the learning
+The paper's recipe, shorter: for a few thousand steps, a higher learning rate in stage one
+that rises first and then falls along a cosine gets further. In stage two the learning
 rate falls to a tenth for the second half, as in the paper.
 
-PSNR is measured as in the papers, on Y without a border of `SCALE` pixels. In stage one
-the network with the best PSNR on the validation pictures is kept. In stage two PSNR says
-little, and what the last epoch made is kept, the discriminator beside it.
+PSNR, the peak signal-to-noise ratio in dB, is measured as in the papers: on Y, the luma
+of the picture, without a border of `SCALE` pixels. In stage one the network with the best
+PSNR on the validation pictures is kept. In stage two PSNR says little, so the network of
+the last epoch is kept, with the discriminator beside it.
 
-The table at the end has whole pictures, which have no influence on the training. What
-SRGAN gains shows in the column `detail Y`: the power of the spectrum beyond the Nyquist
-frequency of LR, as a part of the original's (see `metrics.detail`).
+The table at the end scores whole test pictures, which do not influence the training;
+datasets without test pictures are scored on those of validation. What SRGAN gains shows
+in the column `detail Y`: the power of the spectrum beyond the Nyquist frequency of LR,
+relative to the original (see `metrics.detail`).
 """
 
 
-def train(run, network, batches, crops, photograph, steps):
+def fit(run, network, batches, crops, photograph, steps):
     """Trains one stage to its end, or until Ctrl-C.
 
     Args:
@@ -394,8 +406,8 @@ def train(run, network, batches, crops, photograph, steps):
         photograph: pair (LR, HR) for the previews.
         steps: batches in an epoch.
     """
-    pictures.draw_samples(batches, run.folder / "samples.png")
-    preview = pictures.Preview(network, photograph, run.folder / "preview")
+    drawings.draw_samples(next(iter(batches)), run.folder / "samples.png")
+    preview = training.Preview(network, photograph, run.folder / "preview")
     with run.interruptible():
         run.model.fit(
             batches,
@@ -408,8 +420,44 @@ def train(run, network, batches, crops, photograph, steps):
         )
 
 
+def train_srresnet(generator, train, validation, test):
+    """Stage one: returns its `training.Run`."""
+    later = ("GAN_", "CONTENT_", "ADVERSARIAL", "VGG_", "INITIAL_DISC")
+    names = [name for name in SETTINGS if not name.startswith(later)]
+    chosen = {name: globals()[name] for name in names}
+    initial = [(generator, INITIAL_WEIGHTS)]
+    run = training.open_run(generator, RESULTS, "srresnet", chosen, initial=initial)
+    batches = data.training_batches(
+        train, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
+    )
+    crops = data.validation_batches(validation, SCALE, 4 * PATCH_SIZE)
+    fit(run, generator, batches, crops, next(iter(test)), STEPS_PER_EPOCH)
+    return run
+
+
+def train_srgan(gan, srresnet, train, validation, test):
+    """Stage two, from the network of stage one, whose file is `srresnet`."""
+    gan.generator.set_weights(training.load_model(srresnet).get_weights())
+    chosen = {name: globals()[name] for name in SETTINGS if name != "GAN_EPOCHS"}
+    chosen |= {"EPOCHS": GAN_EPOCHS, "SRRESNET_EPOCHS": EPOCHS}
+    networks = {"model": gan.generator}
+    if ADVERSARIAL:
+        networks["discriminator"] = gan.discriminator
+    name = "SRGAN" if ADVERSARIAL else f"SRResNet-{CONTENT_LOSS.upper()}"
+    initial = [(gan.discriminator, INITIAL_DISCRIMINATOR)]
+    run = training.open_run(
+        gan, RESULTS, name.lower(), chosen, networks, "last", initial
+    )
+    batches = data.training_batches(
+        train, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED + 1, first_step=run.step
+    )
+    crops = data.validation_batches(validation, SCALE, PATCH_SIZE)
+    fit(run, gan.generator, batches, crops, next(iter(test)), STEPS_PER_EPOCH)
+    print("PSNR falls in stage two by design; what is gained shows in `detail Y`.")
+    results.report(run, name, test, {"SRResNet": srresnet}, self_ensemble=False)
+
+
 def main():
-    settings = {name: value for name, value in globals().items() if name.isupper()}
     print(
         f"SRResNet x{SCALE} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} steps, "
         f"then {GAN_EPOCHS} epochs with CONTENT_LOSS = {CONTENT_LOSS!r} and "
@@ -417,17 +465,14 @@ def main():
     )
     if DATASET == "leaves":
         print(
-            "Leaves are drawn pictures, so that this runs anywhere. For the paper set "
-            'DATASET = "div2k", BATCH_SIZE = 16, EPOCHS = 1000, GAN_EPOCHS = 200, '
-            "STEPS_PER_EPOCH = 1000, LEARNING_RATE = 1e-4, IMAGE_SKIP = False and "
-            'CONTENT_LOSS = "vgg54".'
+            "Leaves are drawn pictures, so that this runs anywhere. The paper's run: "
+            "DATASET=div2k BATCH_SIZE=16 EPOCHS=1000 GAN_EPOCHS=200 STEPS_PER_EPOCH=1000 "
+            "LEARNING_RATE=1e-4 IMAGE_SKIP=False CONTENT_LOSS=vgg54"
         )
-    hardware.set_seed(SEED)
+    hardware.start(SEED)
     hardware.set_precision(PRECISION)
-    steps = EPOCHS * STEPS_PER_EPOCH
-    warmup = min(WARMUP_STEPS, steps // 10)
-    learning_rate = keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, steps - warmup), warmup_target=LEARNING_RATE, warmup_steps=warmup
+    learning_rate = training.warmup_cosine(
+        LEARNING_RATE, EPOCHS * STEPS_PER_EPOCH, WARMUP_STEPS
     )
     gan_rate = keras.optimizers.schedules.PiecewiseConstantDecay(
         [GAN_EPOCHS * STEPS_PER_EPOCH // 2], [GAN_LEARNING_RATE, GAN_LEARNING_RATE / 10]
@@ -448,52 +493,27 @@ def main():
             adversarial_weight=ADVERSARIAL_WEIGHT if ADVERSARIAL else 0,
             shave=SCALE,
         )
-    pairs = data.load(DATASET, "train", SCALE, DEGRADATION, PATCH_SIZE)
-    validation = data.load(DATASET, "validation", SCALE, DEGRADATION, PATCH_SIZE)
-    test = data.load(DATASET, data.scored_split(DATASET), SCALE, DEGRADATION)
-    print(
-        f"Pictures: train {len(pairs)}, validate {len(validation)}, score {len(test)}"
-    )
-    photograph = next(iter(test))
-
-    later = ("GAN_", "CONTENT_", "ADVERSARIAL", "VGG_", "INITIAL_DISC")
-    of_stage_one = {k: v for k, v in settings.items() if not k.startswith(later)}
-    initial = {generator: INITIAL_WEIGHTS}
-    run = training.open_run(
-        generator, RESULTS, "srresnet", of_stage_one, initial=initial
-    )
-    batches = data.training_batches(
-        pairs, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
-    )
-    crops = data.validation_batches(validation, SCALE, 4 * PATCH_SIZE)
-    train(run, generator, batches, crops, photograph, STEPS_PER_EPOCH)
-    srresnet = run.folder / "model.keras"
-    only_one = CONTENT_LOSS == "mse" and not ADVERSARIAL
-    if run.interrupted or run.epoch < run.epochs or only_one:
-        training.report(run, "SRResNet", test)
+    splits = data.load_splits(DATASET, SCALE, DEGRADATION, PATCH_SIZE)
+    run = train_srresnet(generator, *splits)
+    only_stage_one = CONTENT_LOSS == "mse" and not ADVERSARIAL
+    if run.interrupted or run.epoch < run.epochs or only_stage_one:
+        results.report(run, "SRResNet", splits[-1])
         return
+    srresnet = run.folder / "model.keras"
     if not run.epoch:  # EPOCHS = 0
         training.save_model(generator, srresnet)
-    generator.set_weights(keras.saving.load_model(srresnet).get_weights())
-
-    of_stage_two = {**settings, "EPOCHS": GAN_EPOCHS, "SRRESNET_EPOCHS": EPOCHS}
-    del of_stage_two["GAN_EPOCHS"]
-    networks = {"model": generator}
-    if ADVERSARIAL:
-        networks["discriminator"] = discriminator
-    name = "SRGAN" if ADVERSARIAL else f"SRResNet-{CONTENT_LOSS.upper()}"
-    initial = {discriminator: INITIAL_DISCRIMINATOR}
-    run = training.open_run(
-        gan, RESULTS, name.lower(), of_stage_two, networks, "last", initial
-    )
-    batches = data.training_batches(
-        pairs, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED + 1, first_step=run.step
-    )
-    crops = data.validation_batches(validation, SCALE, PATCH_SIZE)
-    train(run, generator, batches, crops, photograph, STEPS_PER_EPOCH)
-    print("PSNR falls in stage two by design; what is gained shows in `detail Y`.")
-    training.report(run, name, test, {"SRResNet": srresnet}, self_ensemble=False)
+    train_srgan(gan, srresnet, *splits)
 
 
 if __name__ == "__main__":
     main()
+
+"""
+## What to try next
+
+- The paper's best content loss: `CONTENT_LOSS = "vgg54"`, which downloads VGG19 once.
+- Stage two alone: `INITIAL_WEIGHTS = "weights/srresnet_x4.keras"` and `EPOCHS = 0`.
+- `python upscale.py photo.jpg --model results/srgan_x4_leaves/model.keras` enlarges your
+  pictures with the trained network, and `python compare.py` shows both stages side by
+  side.
+"""

@@ -1,28 +1,22 @@
-"""What the mean of two networks is worth: one, and what a training from there made of it.
+"""Scores the mean of two networks' weights, for several shares of the second.
 
-    python benchmarks/blend.py weights/edsr_x4.keras \\
+    python -m benchmarks.blend weights/edsr_x4.keras \\
         results/weights/edsr_photographs_x4/edsr_x4_bsds500/model.keras \\
         --validation bsds500 --test Set5/image_SRF_4 BSDS500/images/val
 
-Prints the Y-PSNR for each share of the second network in the weights. The validation
-pictures say which share to take, since those of the test must not decide anything. For
-edsr_realistic_x4 name results/weights/edsr_realistic_x4/edsr_x4_leaves/model.keras, and
-`--degradation realistic`, by which the validation's LR pictures are made then.
+The second network was trained from the first. Choose the share by the validation
+pictures, since test pictures must not decide anything. For edsr_realistic_x4 name
+results/weights/edsr_realistic_x4/edsr_x4_leaves/model.keras and set `--degradation
+realistic`, which makes the LR pictures of the validation.
 """
 
 import argparse
-import os
-import pathlib
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
-PROJECT = pathlib.Path(__file__).parent.parent
-sys.path[:0] = [str(PROJECT), str(PROJECT / "weights")]
-
 import data
-import shared
-import upscale
-from train import blend
+import metrics
+from core.networks import load_network, scale_and_channels
+from weights.train import blend
 
 SHARES = (0, 0.5, 0.6, 0.7, 0.8, 1)
 
@@ -39,9 +33,9 @@ def main():
     options = parser.parse_args()
     try:
         start, trained, mean = map(
-            upscale.load_network, (options.start, options.trained, options.start)
+            load_network, (options.start, options.trained, options.start)
         )
-        scale, _ = upscale.scale_and_channels(start)
+        scale, _ = scale_and_channels(start)
         validation = data.load(
             options.validation, "validation", scale, options.degradation
         )
@@ -53,8 +47,8 @@ def main():
         mean.set_weights(blend(start, trained, share))
         print(f"{share:5.1f}", end="", flush=True)
         for pairs in (validation, *tests.values()):
-            psnr = shared.mean_psnr(mean, pairs.as_numpy_iterator())
-            print(f"{psnr:8.2f}", end="", flush=True)
+            scores = metrics.evaluate(mean, pairs, verbose=0)
+            print(f"{scores['psnr_y']:8.2f}", end="", flush=True)
         print()
 
 

@@ -1,28 +1,21 @@
-"""Frames per second from 640x360 to 1920x1080, ESPCN's settings side by side.
+"""Frames per second from 640x360 to 1920x1080, for the networks in espcn.py.
 
-    python benchmarks/frames.py
+    python -m benchmarks.frames
 
 The networks are untrained, which does not change their speed. They take turns of ten
-frames, so that whatever else the machine does meets all of them; the medians are printed,
-of the network alone (luma in, luma out) and of `upscale.upscale` (RGB to RGB, colours by
-bicubic).
+frames, so that other work of the machine slows all of them alike. The figures are
+medians: "network" is luma alone, "upscale" is `upscale.upscale`, RGB to RGB, which
+enlarges the colours with bicubic interpolation.
 """
 
-import os
-import pathlib
-import sys
 import time
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
-
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
 import keras
 import numpy as np
 
 import espcn
 import hardware
-import upscale
+from core.tiles import upscale
 
 ROUNDS = 8
 FRAMES = 10
@@ -46,7 +39,7 @@ def main():
             shape = f"{network['filters']} {network['activation']}"
             row = f"{name:<8} {shape:<19} {policy:<15}"
             tasks[row, "network"] = lambda model=model: model.predict_on_batch(luma)
-            tasks[row, "upscale"] = lambda model=model: upscale.upscale(model, frame)
+            tasks[row, "upscale"] = lambda model=model: upscale(model, frame)
     for function in tasks.values():
         function()  # the first call compiles
     rounds = [
@@ -54,7 +47,7 @@ def main():
         for _ in range(ROUNDS)
     ]
     rates = dict(zip(tasks, 1 / np.median(rounds, axis=(0, 2))))
-    print(hardware.name())
+    print(hardware.describe())
     print(f"{'frames/s':<45}{'network':>10}{'upscale':>10}")
     for row in dict.fromkeys(row for row, _ in tasks):
         print(f"{row:<45}{rates[row, 'network']:10.1f}{rates[row, 'upscale']:10.1f}")

@@ -1,24 +1,18 @@
-"""What networks make of pictures that were saved as JPEG before they are enlarged.
+"""Scores networks when LR is saved as JPEG before it is enlarged.
 
-    python benchmarks/jpeg.py Set5/image_SRF_4 weights/edsr_x4.keras \\
+    python -m benchmarks.jpeg Set5/image_SRF_4 weights/edsr_x4.keras \\
         weights/edsr_realistic_x4.keras
 
-Prints the Y-PSNR on the folder, whose LR pictures are saved by Pillow in falling quality;
-bicubic is in the first row.
+Prints the Y-PSNR on the folder for several JPEG qualities, with bicubic in the first row.
 """
 
 import argparse
-import os
-import pathlib
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
-
 import data
-import pixels
-import shared
-import upscale
+import metrics
+from core.networks import load_network, scale_and_channels
+from core.degradations import as_jpeg
 
 QUALITIES = (98, 95, 90, 85, 75, 50)
 
@@ -29,20 +23,21 @@ def main():
     parser.add_argument("networks", nargs="+", help=".keras files of one scale")
     options = parser.parse_args()
     try:
-        models = {path: upscale.load_network(path) for path in options.networks}
-        scale, _ = upscale.scale_and_channels(models[options.networks[0]])
+        models = {path: load_network(path) for path in options.networks}
+        scale, _ = scale_and_channels(models[options.networks[0]])
         pairs = list(data.load(options.pictures, "all", scale).as_numpy_iterator())
     except ValueError as error:
         sys.exit(f"jpeg.py: {error}")
-    columns = {"as it is": pairs}
+    columns = {"unchanged": pairs}
     for quality in QUALITIES:
-        saved = [(pixels.as_jpeg(lr, quality), hr) for lr, hr in pairs]
+        saved = [(as_jpeg(lr, quality), hr) for lr, hr in pairs]
         columns[f"JPEG {quality}"] = saved
     print(f"{'Y-PSNR':34}", *(f"{column:>9}" for column in columns))
     for name, model in {"bicubic": None, **models}.items():
         print(f"{name:34}", end="", flush=True)
         for saved in columns.values():
-            print(f"{shared.mean_psnr(model, saved):10.2f}", end="", flush=True)
+            scores = metrics.evaluate(model, saved, verbose=0)
+            print(f"{scores['psnr_y']:10.2f}", end="", flush=True)
         print()
 
 

@@ -1,19 +1,13 @@
 """What a network scores when one step of the papers' protocol is done differently.
 
-    python benchmarks/protocols.py weights/edsr_x4.keras Set5/image_SRF_4
+    python -m benchmarks.protocols weights/edsr_x4.keras Set5/image_SRF_4
 
-Answers "why is my PSNR lower than the paper's?", for any network and pictures. The first
-rows differ in how a picture is compared, the others in how LR was made; bicubic beside
-the network tells whether it is the scoring that differs or the network.
+Answers "why is my PSNR lower than the paper's?" for any network and folder. The first
+rows change how pictures are compared, the others how LR is made. Where bicubic changes as
+much as the network, the difference comes from the scoring and not from the network.
 """
 
-import os
-import pathlib
 import sys
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
-
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
 import numpy as np
 import tensorflow as tf
@@ -21,29 +15,32 @@ from PIL import Image
 
 import data
 import metrics
-import pixels
-import shared
-import upscale
+from core.networks import load_network, scale_and_channels
+from core.degradations import as_jpeg
+from core.pixels import bicubic_resize, luma, to_uint8
+from core.tiles import enlarge
 
 
-def rounded_psnr(hr, sr, scale):
-    hr, sr = (np.floor(data.luma(image) + 0.5) for image in (hr, sr))
-    return metrics.psnr(hr, sr, scale)
+def as_in_the_papers(hr, sr, scale):
+    return metrics.psnr(hr, sr, scale, luma=True)
+
+
+def rounded(hr, sr, scale):
+    return metrics.psnr(to_uint8(luma(hr)), to_uint8(luma(sr)), scale)
+
+
+def grey(hr, sr, scale):
+    hr, sr = (np.asarray(Image.fromarray(image).convert("L")) for image in (hr, sr))
+    return metrics.psnr(hr[..., None], sr[..., None], scale)
 
 
 COMPARISONS = {
-    "as the papers": shared.y_psnr,
-    "Y rounded to whole levels": rounded_psnr,
+    "as in the papers": as_in_the_papers,
+    "Y rounded to whole levels": rounded,
     "all of RGB": metrics.psnr,
-    "luma of 0 to 255, as of JPEG": lambda hr, sr, scale: metrics.psnr(
-        grey(hr), grey(sr), scale
-    ),
+    "luma of 0 to 255, as in JPEG": grey,
     "borders included": lambda hr, sr, scale: metrics.psnr(hr, sr, 0, luma=True),
 }
-
-
-def grey(image):
-    return np.asarray(Image.fromarray(image).convert("L"))[..., None]
 
 
 def pillow(hr, height, width):
@@ -54,7 +51,7 @@ def pillow(hr, height, width):
 
 def tensorflow(hr, height, width, antialias):
     lr = tf.image.resize(hr, (height, width), "bicubic", antialias=antialias)
-    return upscale.to_uint8(lr.numpy())
+    return to_uint8(lr.numpy())
 
 
 def slicing(hr, height, width):
@@ -62,42 +59,48 @@ def slicing(hr, height, width):
 
 
 def jpeg(hr, height, width):
-    return pixels.as_jpeg(data.bicubic_resize(hr, height, width), 95)
+    return as_jpeg(bicubic_resize(hr, height, width), 95)
 
 
 DEGRADATIONS = {
-    "LR by data.bicubic_resize": data.bicubic_resize,
-    "LR by Pillow's bicubic": pillow,
-    "LR by tf.image.resize, antialias": lambda *args: tensorflow(*args, True),
-    "LR by tf.image.resize": lambda *args: tensorflow(*args, False),
-    "LR by slicing, as hr[::scale]": slicing,
-    "LR saved as JPEG, quality 95": jpeg,
+    "data.bicubic_resize": bicubic_resize,
+    "Pillow's bicubic": pillow,
+    "tf.image.resize, antialias=True": lambda *args: tensorflow(*args, True),
+    "tf.image.resize": lambda *args: tensorflow(*args, False),
+    "slicing, hr[::scale, ::scale]": slicing,
+    "saved as JPEG, quality 95": jpeg,
 }
 
 
-def print_row(name, model, pairs, compare):
-    scores = [shared.mean_psnr(net, pairs, compare) for net in (None, model)]
-    print(f"{name:34}{scores[0]:10.2f}{scores[1]:10.2f}", flush=True)
+def enlarge_all(model, pairs, scale):
+    """Enlarges LR of all pairs: a list of (HR, SR, scale), for a comparison."""
+    return [(hr, enlarge(model, lr, scale), scale) for lr, hr in pairs]
+
+
+def print_row(name, results, compare):
+    """Prints the mean of a comparison, for the results of bicubic and of the network."""
+    means = [np.mean([compare(*picture) for picture in each]) for each in results]
+    print(f"{name:36}{means[0]:10.2f}{means[1]:10.2f}", flush=True)
 
 
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     try:
-        model = upscale.load_network(sys.argv[1])
-        scale, _ = upscale.scale_and_channels(model)
+        model = load_network(sys.argv[1])
+        scale, _ = scale_and_channels(model)
         pairs = list(data.load(sys.argv[2], "all", scale).as_numpy_iterator())
     except ValueError as error:
         sys.exit(f"protocols.py: {error}")
-    print(
-        f"{'PSNR of ' + str(len(pairs)) + ' pictures':34}{'bicubic':>10}{'network':>10}"
-    )
-
+    title = f"PSNR of {len(pairs)} pictures"
+    print(f"{title:36}{'bicubic':>10}{'network':>10}")
+    results = [enlarge_all(network, pairs, scale) for network in (None, model)]
     for name, compare in COMPARISONS.items():
-        print_row(name, model, pairs, compare)
+        print_row(name, results, compare)
     for name, degrade in DEGRADATIONS.items():
         degraded = [(degrade(hr, *lr.shape[:2]), hr) for lr, hr in pairs]
-        print_row(name, model, degraded, shared.y_psnr)
+        results = [enlarge_all(network, degraded, scale) for network in (None, model)]
+        print_row(f"LR: {name}", results, as_in_the_papers)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,17 @@
-"""What EDSR baseline x4 reaches in some minutes, by its recipe here and by others.
+"""What EDSR baseline x4 reaches in some minutes, with edsr.py's recipe and with others.
 
-    python benchmarks/recipes.py Set5/image_SRF_4 --minutes 10
+    python -m benchmarks.recipes Set5/image_SRF_4 --minutes 10
 
-First the time of a step is measured for each recipe (let nothing else run for these four
-minutes), then each trains for as many steps as fit, on the same drawn pictures. Prints the
-Y-PSNR on the folders. A run that was stopped goes on: what is done is kept in
-results/recipes.csv and results/recipes/. After an edit to edsr.py or leaves.py, delete both.
+First measures how long a step of each recipe takes (let nothing else run during these
+four minutes). Then each recipe trains on the same drawn pictures for as many steps as fit
+in the time. Prints the Y-PSNR on the folders. A stopped run resumes from results/recipes/
+and results/recipes.csv. After an edit to edsr.py or core/leaves.py, delete both.
 """
 
 import argparse
 import functools
-import os
 import pathlib
-import sys
 import time
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
 import keras
 import numpy as np
@@ -25,18 +20,14 @@ import data
 import edsr
 import hardware
 import metrics
-import shared
 import training
+from benchmarks import shared
 
-SCALE = 4
-EPOCH = 250  # steps between two states to go on from
+EPOCH = 250  # steps between two states to resume from
 
 
 def cosine(rate, steps):
-    warmup = min(edsr.WARMUP_STEPS, steps // 10)
-    return keras.optimizers.schedules.CosineDecay(
-        0.0, steps - warmup, warmup_target=rate, warmup_steps=warmup
-    )
+    return training.warmup_cosine(rate, steps, edsr.WARMUP_STEPS)
 
 
 def constant(rate, steps):
@@ -47,68 +38,74 @@ def example(rate, steps):
     return keras.optimizers.schedules.PiecewiseConstantDecay([5000], [rate, rate / 2])
 
 
-HERE = dict(
-    patch_size=edsr.PATCH_SIZE,
-    batch_size=edsr.BATCH_SIZE,
-    rate=edsr.LEARNING_RATE,
-    schedule=cosine,
-    average=None,
-    loss="mae",
-    start=None,
-    image_skip=edsr.IMAGE_SKIP,
-    precision=edsr.PRECISION,
-)
+# The settings of edsr.py, and what else varies. `start` is a Keras initializer; `average`
+# is the momentum of averaged weights.
+HERE = {name: getattr(edsr, name) for name in edsr.SETTINGS}
+HERE |= dict(schedule=cosine, loss="mae", start=None, average=None)
+RATE = edsr.LEARNING_RATE
 RECIPES = {
     "edsr.py": {},
     "the Keras example": dict(
-        patch_size=24,
-        batch_size=16,
-        rate=1e-4,
+        PATCH_SIZE=24,
+        BATCH_SIZE=16,
+        LEARNING_RATE=1e-4,
+        IMAGE_SKIP=False,
+        PRECISION="float32",
         schedule=example,
         start="glorot_uniform",
-        image_skip=False,
-        precision="float32",
     ),
-    "no image skip": dict(image_skip=False),
-    "no image skip, Keras' start": dict(image_skip=False, start="glorot_uniform"),
-    "float32": dict(precision="float32"),
-    "16 patches of 24x24": dict(patch_size=24, batch_size=16),
-    "1 patch of 96x96": dict(patch_size=96, batch_size=1),
-    "16 patches of 48x48": dict(batch_size=16),
-    "a quarter of the learning rate": dict(rate=edsr.LEARNING_RATE / 4),
-    "half the learning rate": dict(rate=edsr.LEARNING_RATE / 2),
-    "twice the learning rate": dict(rate=edsr.LEARNING_RATE * 2),
-    "four times the learning rate": dict(rate=edsr.LEARNING_RATE * 4),
+    "no image skip": dict(IMAGE_SKIP=False),
+    "no image skip, Keras' start": dict(IMAGE_SKIP=False, start="glorot_uniform"),
+    "float32": dict(PRECISION="float32"),
+    "16 patches of 24x24": dict(PATCH_SIZE=24, BATCH_SIZE=16),
+    "1 patch of 96x96": dict(PATCH_SIZE=96, BATCH_SIZE=1),
+    "16 patches of 48x48": dict(BATCH_SIZE=16),
+    "a quarter of the learning rate": dict(LEARNING_RATE=RATE / 4),
+    "half the learning rate": dict(LEARNING_RATE=RATE / 2),
+    "twice the learning rate": dict(LEARNING_RATE=RATE * 2),
+    "four times the learning rate": dict(LEARNING_RATE=RATE * 4),
     "constant learning rate": dict(schedule=constant),
     "constant, averaged weights": dict(schedule=constant, average=0.999),
     "mean squared error": dict(loss="mse"),
 }
 # What the time of a step depends on.
-COSTS = ["patch_size", "batch_size", "precision", "image_skip", "average"]
+COSTS = ["PATCH_SIZE", "BATCH_SIZE", "PRECISION", "IMAGE_SKIP", "average"]
 
 
 def build(recipe, steps):
-    hardware.set_seed(0)
-    hardware.set_precision(recipe["precision"])
-    model = edsr.build_edsr(SCALE, image_skip=recipe["image_skip"])
+    hardware.set_seed(recipe["SEED"])
+    hardware.set_precision(recipe["PRECISION"])
+    names = "SCALE", "FILTERS", "BLOCKS", "RESIDUAL_SCALING", "IMAGE_SKIP"
+    model = edsr.build_edsr(*(recipe[name] for name in names))
     for layer in model.layers:
         if recipe["start"] and layer.name != "image_skip" and layer.weights:
             # A new initializer for each: called again, one gives the same values.
             start = keras.initializers.get(recipe["start"])
             layer.kernel.assign(start(layer.kernel.shape))
     optimizer = keras.optimizers.Adam(
-        recipe["schedule"](recipe["rate"], steps),
+        recipe["schedule"](recipe["LEARNING_RATE"], steps),
         use_ema=bool(recipe["average"]),
         ema_momentum=recipe["average"] or 0.99,
     )
-    model.compile(optimizer, recipe["loss"], metrics=[metrics.PSNR(SCALE, luma=True)])
+    psnr = metrics.PSNR(recipe["SCALE"], luma=True)
+    model.compile(optimizer, recipe["loss"], metrics=[psnr])
     return model
 
 
+def load(recipe, split):
+    return data.load(recipe["DATASET"], split, recipe["SCALE"], recipe["DEGRADATION"])
+
+
 def batches(recipe, first_step=0):
-    pairs = data.load("leaves", "train", SCALE)
-    sizes = recipe["patch_size"], recipe["batch_size"]
-    return data.training_batches(pairs, SCALE, *sizes, first_step=first_step)
+    return data.training_batches(
+        load(recipe, "train"),
+        recipe["SCALE"],
+        recipe["PATCH_SIZE"],
+        recipe["BATCH_SIZE"],
+        recipe["NOISE"],
+        recipe["SEED"],
+        first_step,
+    )
 
 
 def seconds_per_step(recipe):
@@ -122,19 +119,18 @@ def seconds_per_step(recipe):
 
 
 def train(name, recipe, epochs):
-    """Trains as the scripts do, so that a run that was stopped goes on."""
+    """Trains in a run's folder, as the scripts do, so that a stopped run resumes."""
     model = build(recipe, epochs * EPOCH)
     settings = {**recipe, "schedule": recipe["schedule"].__name__}
-    settings |= dict(SCALE=SCALE, DATASET="leaves")
     settings |= dict(EPOCHS=epochs, STEPS_PER_EPOCH=EPOCH)
     run = training.open_run(model, "results/recipes", name, settings, keep="last")
     if run.epoch > epochs:
         raise ValueError(f"{run.folder} was trained for longer: move it away.")
-    crops = data.validation_batches(data.load("leaves", "validation", SCALE), SCALE)
+    crops = data.validation_batches(load(recipe, "validation"), recipe["SCALE"])
     model.fit(
         batches(recipe, run.step),
         initial_epoch=run.epoch,
-        epochs=epochs,
+        epochs=run.epochs,
         steps_per_epoch=EPOCH,
         shuffle=False,
         validation_data=crops,
@@ -149,8 +145,9 @@ def main():
     parser.add_argument("--minutes", type=float, nargs="+", default=[10])
     parser.add_argument("--recipes", nargs="+", default=[*RECIPES], choices=RECIPES)
     options = parser.parse_args()
-    print(hardware.name())
-    tests = {name: data.load(name, "all", SCALE) for name in options.tests}
+    print(hardware.describe())
+    scale = HERE["SCALE"]
+    tests = {name: data.load(name, "all", scale) for name in options.tests}
     path = pathlib.Path("results/recipes.csv")
     recipes = {name: {**HERE, **RECIPES[name]} for name in options.recipes}
     seconds = {}
@@ -163,7 +160,7 @@ def main():
         for name, recipe in recipes.items():
             epochs = max(1, round(60 * minutes / seconds[name] / EPOCH))
             row = f"{name}, {minutes:g} minutes, {epochs * EPOCH} steps"
-            # Where the learning rate does not fall to zero, a longer run goes on from a
+            # Where the learning rate does not fall to zero, a longer run resumes a
             # shorter one.
             ends = recipe["schedule"] is cosine
             folder = f"{name}, {minutes:g} minutes" if ends else name

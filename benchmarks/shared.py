@@ -1,14 +1,12 @@
-"""What the benchmarks share: figures kept in a file so that none is lost, and measures."""
+"""Figures kept in a file, so that none is measured twice, and a table of them."""
 
 import csv
-
-import numpy as np
 
 import metrics
 
 
 def keep(path, name, measure):
-    """Measures something, if that has not been done before.
+    """Measures something, unless an earlier run has measured it.
 
     Args:
         path: `pathlib.Path` of a CSV file with a row for each measurement.
@@ -20,17 +18,18 @@ def keep(path, name, measure):
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
-    rows = {row[0]: row[1:] for row in csv.reader(path.read_text().splitlines())}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = {row[0]: row[1:] for row in csv.reader(file)}
     if name not in rows:
         print(name)
         rows[name] = measure()
-        with path.open("a") as file:
+        with path.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow([name, *rows[name]])
     return [float(value) for value in rows[name]]
 
 
 def score(path, name, train, tests):
-    """Trains a network and scores it, if that has not been done before.
+    """Trains a network and scores it, unless an earlier run has done so.
 
     Args:
         path, name: as for `keep`.
@@ -43,32 +42,10 @@ def score(path, name, train, tests):
 
     def measure():
         model = train()
-        return [metrics.evaluate(model, pairs)["psnr_y"] for pairs in tests.values()]
+        scores = [metrics.evaluate(model, test, verbose=0) for test in tests.values()]
+        return [score["psnr_y"] for score in scores]
 
     return keep(path, f"{name} on {', '.join(tests)}", measure)
-
-
-def y_psnr(hr, sr, scale):
-    """PSNR in dB as in the papers."""
-    return metrics.psnr(hr, sr, scale, luma=True)
-
-
-def mean_psnr(model, pairs, compare=y_psnr):
-    """What `metrics.evaluate` gives for PSNR, without all else that takes time.
-
-    Args:
-        model: a network, or None for bicubic.
-        pairs: iterable of uint8 arrays (LR, HR).
-        compare: function of (HR, enlarged LR, scale) that gives dB.
-
-    Returns:
-        The mean over the pairs, in dB.
-    """
-    values = []
-    for lr, hr in pairs:
-        scale = hr.shape[0] // lr.shape[0]
-        values.append(compare(hr, metrics.enlarge(model, lr, scale), scale))
-    return np.mean(values)
 
 
 def print_table(rows, tests):

@@ -1,4 +1,4 @@
-"""EDSR baseline x4 in PyTorch, to compare with."""
+"""EDSR baseline x4 in PyTorch, for comparison."""
 
 from torch import nn
 

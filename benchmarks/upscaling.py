@@ -1,29 +1,25 @@
 """Megapixels per second and peak memory of each network, in tiles and in one piece.
 
     pip install torch        # optional
-    python benchmarks/upscaling.py                      # pictures of 0.1 and 1 megapixels
-    python benchmarks/upscaling.py --megapixels 24      # takes an hour and more
+    python -m benchmarks.upscaling                      # pictures of 0.1 and 1 megapixels
+    python -m benchmarks.upscaling --megapixels 24      # takes over an hour
 
-The networks have their scripts' default sizes and enlarge four times; they are untrained,
-which does not change their speed. Megapixels are those of the small picture. Every figure
-comes from a process of its own, so that its peak of memory is its own, and from the second
-of two pictures of one size, since the first call compiles. PyTorch has EDSR in float32, as
-the others are here, channels-last and in one piece. More than one megapixel is enlarged in
-tiles alone: in one piece it takes 13 GB a megapixel.
+The networks have their scripts' default sizes and enlarge four times. They are untrained,
+which does not change their speed. Megapixels are those of the small picture. Each figure
+comes from its own process, which has its own peak memory, and from the second of two
+pictures of one size, since the first call compiles. PyTorch runs EDSR in float32, as
+Keras does here, channels-last and in one piece. Pictures of more than one megapixel are
+only enlarged in tiles: in one piece they take 13 GB per megapixel.
 """
 
 import argparse
-import os
-import pathlib
 import subprocess
 import sys
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
-
-import memory
 import numpy as np
+
+from benchmarks import memory
 
 TILE = 512
 
@@ -37,7 +33,7 @@ def build(name):
     import mdsr
     import rcan
     import srgan
-    import upscale
+    from core.tiles import upscale
 
     networks = {
         "ESPCN": lambda: espcn.build_espcn(4),
@@ -47,12 +43,13 @@ def build(name):
         "SRResNet": lambda: srgan.build_srresnet(4),
     }
     model = networks[name]()
-    return lambda image, tile: upscale.upscale(model, image, tile=tile)
+    return lambda image, tile: upscale(model, image, tile=tile)
 
 
 def build_torch():
     import torch
-    import torch_edsr
+
+    from benchmarks import torch_edsr
 
     model = torch_edsr.EDSR().to(memory_format=torch.channels_last)
 
@@ -66,7 +63,7 @@ def build_torch():
 
 
 def measure(name, megapixels, tile):
-    """Seconds for a picture, and the peak of memory in gigabytes."""
+    """Seconds for a picture, and peak memory in gigabytes."""
     side = round((1e6 * megapixels) ** 0.5)
     image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
     enlarge = build(name)
@@ -88,7 +85,7 @@ def main():
         return
     import hardware
 
-    print(f"{hardware.name()}, float32, tiles of {TILE} pixels")
+    print(f"{hardware.describe()}, float32, tiles of {TILE} pixels")
     print(f"{'megapixels/s and peak memory':<32}{'in tiles':>20}{'in one piece':>20}")
     for name in ("ESPCN", "EDSR", "MDSR", "RCAN", "SRResNet", "PyTorch EDSR"):
         for megapixels in options.megapixels:
@@ -98,15 +95,15 @@ def main():
                 if torch_in_tiles or (not tile and megapixels > 1):
                     cells.append("")
                     continue
-                command = [sys.executable, __file__, "--one", name]
-                command += [str(megapixels), str(tile)]
-                done = subprocess.run(command, capture_output=True, text=True)
+                module = [sys.executable, "-m", "benchmarks.upscaling"]
+                task = ["--one", name, str(megapixels), str(tile)]
+                done = subprocess.run([*module, *task], capture_output=True, text=True)
                 if done.returncode:
                     absent = "No module named" in done.stderr
                     cells.append("not installed" if absent else "failed")
                     continue
-                seconds, memory = map(float, done.stdout.split()[-2:])
-                cells.append(f"{megapixels / seconds:.3f}  {memory:.1f} GB")
+                seconds, gigabytes = map(float, done.stdout.split()[-2:])
+                cells.append(f"{megapixels / seconds:.3f}  {gigabytes:.1f} GB")
             print(f"{name:<16}{megapixels:>10g} in    {cells[0]:>20}{cells[1]:>20}")
 
 

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import pictures
-import sources
+import drawings
 import edsr
+import settings
+from core import networks, sources
+from helpers import edits, noise, save, usual_ctrl_c
 
 
 @pytest.fixture(autouse=True)
@@ -51,9 +53,7 @@ def make_pictures():
     def make(folder, names, size=(48, 40), seed=0):
         folder.mkdir(parents=True, exist_ok=True)
         for number, name in enumerate(names):
-            rng = np.random.default_rng([seed, number])
-            pixels = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / name)
+            save(noise(size[1], size[0], 3, seed=[seed, number]), folder / name)
         return folder
 
     return make
@@ -88,16 +88,46 @@ def smooth_pictures(tmp_path, make_pictures):
 
 
 @pytest.fixture
-def usual_ctrl_c():
+def ctrl_c():
     """Ctrl-C as in a terminal: a job in the background of a shell inherits to ignore it."""
-    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    inherited = signal.getsignal(signal.SIGINT)
+    usual_ctrl_c()
     yield
     signal.signal(signal.SIGINT, inherited)
 
 
 @pytest.fixture
+def model_file(tiny_network, tmp_path):
+    path = tmp_path / "model.keras"
+    networks.save_model(tiny_network(2), path)
+    return path
+
+
+@pytest.fixture
+def run_command(monkeypatch, capsys):
+    """Runs main() of a command; gives its exit status or message, and all it printed."""
+
+    def run(command, *arguments):
+        name = f"{command.__name__.rpartition('.')[-1]}.py"
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        try:
+            command.main()
+        except SystemExit as error:
+            return error.code or 0, capsys.readouterr().out
+        return 0, capsys.readouterr().out
+
+    return run
+
+
+def save_without_layout(figure, path, save_figure=drawings._save):
+    figure.set_layout_engine("none")
+    save_figure(figure, path)
+
+
+@pytest.fixture
 def run_script(monkeypatch, tmp_path, smooth_pictures, capsys):
-    """Runs main() with other constants; gives the results folder and the output."""
+    """Runs main() with other constants, set as the command line sets them; gives the
+    results folder and the output."""
 
     def run(script, **constants):
         constants = {
@@ -106,15 +136,19 @@ def run_script(monkeypatch, tmp_path, smooth_pictures, capsys):
             "PRECISION": "float32",
             **constants,
         }
-        for name, value in constants.items():
-            monkeypatch.setattr(script, name, value)
-        monkeypatch.setattr(pictures, "DPI", 50)  # faster
-        script.main()
-        scales = getattr(script, "SCALES", None) or [script.SCALE]
-        folder = "_".join(
-            [script.__name__, "".join(f"x{scale}" for scale in scales), "pictures"]
-        )
-        return tmp_path / "results" / folder, capsys.readouterr().out
+        with monkeypatch.context() as patch:
+            for name in script.SETTINGS:  # restored after the run
+                patch.setattr(script, name, getattr(script, name))
+            settings.change(vars(script), script.SETTINGS, edits(constants))
+            patch.setattr(drawings, "DPI", 50)  # faster, as is the next
+            patch.setattr(drawings, "_save", save_without_layout)
+            script.main()
+            scales = getattr(script, "SCALES", None) or [script.SCALE]
+        scales = "".join(f"x{scale}" for scale in scales)
+        dataset = pathlib.Path(constants["DATASET"]).name
+        folder = pathlib.Path(constants["RESULTS"])
+        folder /= f"{script.__name__}_{scales}_{dataset}"
+        return folder, capsys.readouterr().out
 
     return run
 

@@ -1,9 +1,8 @@
 """Those benchmarks whose figures do not depend on the machine."""
 
-import functools
-import importlib.util
 import pathlib
 import re
+import subprocess
 import sys
 
 import keras
@@ -13,53 +12,66 @@ import pytest
 import data
 import metrics
 import training
+from benchmarks import blend, drawn, jpeg, protocols, recipes, shared
+from helpers import PROJECT
 
-BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
+NAMES = "blend drawn frames jpeg pipeline protocols recipes steps upscaling".split()
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def test_all_are_modules_that_the_documentation_names():
+    pages = [path.read_text(encoding="utf-8") for path in PROJECT.glob("docs/*.md")]
+    for name in NAMES:
+        path = PROJECT / "benchmarks" / f"{name}.py"
+        source = path.read_text(encoding="utf-8")
+        assert f"    python -m benchmarks.{name}" in source.split('"""')[1]
+        assert any(f"python -m benchmarks.{name}" in page for page in pages)
+        assert "sys.path" not in source
+    library = {"__init__", "memory", "shared", "torch_edsr"}
+    files = {path.stem for path in (PROJECT / "benchmarks").glob("*.py")}
+    assert files == library | set(NAMES)
+
+
+def test_benchmarks_run_as_modules():
+    command = [sys.executable, "-m", "benchmarks.protocols"]
+    done = subprocess.run(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and protocols.__doc__ in done.stderr
 
 
 def test_protocols_start_with_that_of_the_papers(
-    tmp_path, tiny_network, make_pictures, monkeypatch, capsys
+    tmp_path, model_file, make_pictures, run_command
 ):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    training.save_model(tiny_network(2), tmp_path / "network.keras")
     folder = make_pictures(tmp_path / "pictures", ["a.png", "b.png"])
-    arguments = ["protocols.py", tmp_path / "network.keras", folder]
-    monkeypatch.setattr(sys, "argv", [*map(str, arguments)])
-    load("protocols").main()
-    lines = capsys.readouterr().out.splitlines()
-    rows = [re.fullmatch(r"(.+?) +([\d.]+) +([\d.]+)", line) for line in lines]
+    status, out = run_command(protocols, model_file, folder)
+    assert status == 0
+    rows = [re.fullmatch(r"(.+?) +([\d.]+) +([\d.]+)", x) for x in out.splitlines()]
     bicubic = {row[1]: float(row[2]) for row in rows if row}
+    network = {row[1]: float(row[3]) for row in rows if row}
     pairs = data.load(folder, "all", 2)
     paper = metrics.evaluate(None, pairs)["psnr_y"]
-    assert abs(bicubic["as the papers"] - paper) < 0.006
+    assert abs(bicubic["as in the papers"] - paper) < 0.006
     # The luma of JPEG has 255 grey levels where that of the papers has 219.
-    wider = bicubic["luma of 0 to 255, as of JPEG"] - paper
+    wider = bicubic["luma of 0 to 255, as in JPEG"] - paper
     assert abs(wider - 20 * np.log10(219 / 255)) < 0.1
-    assert bicubic["LR by data.bicubic_resize"] == bicubic["as the papers"]
+    assert bicubic["LR: data.bicubic_resize"] == bicubic["as in the papers"]
     assert abs(bicubic["Y rounded to whole levels"] - paper) < 0.05
-    assert bicubic["LR by slicing, as hr[::scale]"] < paper
+    assert bicubic["LR: slicing, hr[::scale, ::scale]"] < paper
     assert len(bicubic) == 11
+    ours = metrics.evaluate(keras.saving.load_model(model_file), pairs)
+    assert abs(network["as in the papers"] - ours["psnr_y"]) < 0.006
+    assert abs(network["all of RGB"] - ours["psnr_rgb"]) < 0.006
 
 
 def test_blend_goes_from_one_network_to_the_other(
-    tmp_path, tiny_network, smooth_pictures, monkeypatch, capsys
+    tmp_path, tiny_network, smooth_pictures, run_command
 ):
-    monkeypatch.syspath_prepend(BENCHMARKS)
     start, trained = tmp_path / "start.keras", tmp_path / "trained.keras"
     for seed, path in enumerate((start, trained)):
         training.save_model(tiny_network(2, seed=seed), path)
-    arguments = ["blend.py", start, trained, "--validation", smooth_pictures]
     test = smooth_pictures / "test"
-    monkeypatch.setattr(sys, "argv", [*map(str, arguments), "--test", str(test)])
-    load("blend").main()
-    lines = capsys.readouterr().out.splitlines()
+    arguments = (start, trained, "--validation", smooth_pictures, "--test", test)
+    status, out = run_command(blend, *arguments)
+    assert status == 0
+    lines = out.splitlines()
     rows = [list(map(float, line.split())) for line in lines if line[:4] == "  0."]
     rows += [list(map(float, line.split())) for line in lines if line[:4] == "  1."]
     assert [row[0] for row in rows] == [0, 0.5, 0.6, 0.7, 0.8, 1]
@@ -71,16 +83,11 @@ def test_blend_goes_from_one_network_to_the_other(
         np.testing.assert_allclose(row[1:], scores, atol=0.006)
 
 
-def test_jpeg_of_less_quality_scores_less(
-    tmp_path, tiny_network, smooth_pictures, monkeypatch, capsys
-):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    training.save_model(tiny_network(2), tmp_path / "network.keras")
+def test_jpeg_of_less_quality_scores_less(model_file, smooth_pictures, run_command):
     folder = smooth_pictures / "test"
-    arguments = ["jpeg.py", folder, tmp_path / "network.keras"]
-    monkeypatch.setattr(sys, "argv", [*map(str, arguments)])
-    load("jpeg").main()
-    _, bicubic, network = capsys.readouterr().out.splitlines()
+    status, out = run_command(jpeg, folder, model_file)
+    assert status == 0
+    _, bicubic, network = out.splitlines()
     clean, *saved = map(float, bicubic.split()[1:])
     expected = metrics.evaluate(None, data.load(folder, "all", 2))["psnr_y"]
     assert abs(clean - expected) < 0.006
@@ -89,7 +96,6 @@ def test_jpeg_of_less_quality_scores_less(
 
 
 def test_scores_are_kept(tmp_path, make_pictures, capsys):
-    shared = load("shared")
     a, b = (
         data.load(make_pictures(tmp_path / name, ["1.png"], seed=seed), "all", 2)
         for seed, name in enumerate("ab")
@@ -106,41 +112,31 @@ def test_scores_are_kept(tmp_path, make_pictures, capsys):
     assert other == [metrics.evaluate(None, b)["psnr_y"]] != first
 
 
-def test_recipes_go_on_and_each_trains_for_its_steps(
-    tmp_path, small_leaves, make_pictures, monkeypatch, capsys
+def test_recipes_resume_and_each_trains_for_its_steps(
+    tmp_path, small_leaves, make_pictures, monkeypatch, run_command
 ):
-    monkeypatch.syspath_prepend(BENCHMARKS)
     monkeypatch.chdir(tmp_path)
-    recipes = load("recipes")
-    build = functools.partial(recipes.edsr.build_edsr, filters=4, blocks=1)
-    monkeypatch.setattr(recipes.edsr, "build_edsr", build)
+    for name, value in {"PATCH_SIZE": 8, "FILTERS": 4, "BLOCKS": 1}.items():
+        monkeypatch.setitem(recipes.HERE, name, value)
     monkeypatch.setattr(recipes, "EPOCH", 2)
     monkeypatch.setattr(recipes, "seconds_per_step", lambda recipe: [0.6])
-    recipes.HERE["patch_size"] = 8
-    folder = str(make_pictures(tmp_path / "pictures", ["a.png"]))
+    folder = make_pictures(tmp_path / "pictures", ["a.png"])
     constant = "constant, averaged weights"
-    arguments = ["recipes.py", folder, "--minutes", "0.02", "--recipes"]
-    monkeypatch.setattr(sys, "argv", [*arguments, "edsr.py", constant])
-    recipes.main()
-    out = capsys.readouterr().out
+    arguments = (folder, "--recipes", "edsr.py", constant, "--minutes", 0.02)
+    _, out = run_command(recipes, *arguments)
     # Once when it starts, once in the table.
     assert out.count("edsr.py, 0.02 minutes, 2 steps") == 2
     assert out.count("New run") == 2
-    arguments = ["recipes.py", folder, "--minutes", "0.02", "0.04", "--recipes"]
-    monkeypatch.setattr(sys, "argv", [*arguments, constant])
-    recipes.main()
-    out = capsys.readouterr().out
-    assert "New run" not in out and out.count("Going on") == 1
+    arguments = (folder, "--recipes", constant, "--minutes", 0.02)
+    _, out = run_command(recipes, *arguments, 0.04)
+    assert "New run" not in out and out.count("Resuming") == 1
     assert out.count(f"{constant}, 0.04 minutes, 4 steps") == 2
     pathlib.Path("results/recipes.csv").unlink()
-    monkeypatch.setattr(sys, "argv", [*arguments[:3], "0.02", "--recipes", constant])
     with pytest.raises(ValueError, match="x4_leaves was trained for longer"):
-        recipes.main()
+        run_command(recipes, *arguments)
 
 
-def test_recipes_start_as_keras_does_where_they_say_so(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    recipes = load("recipes")
+def test_recipes_start_as_keras_does_where_they_say_so():
     example = recipes.RECIPES["the Keras example"]
     model = recipes.build({**recipes.HERE, **example}, 10)
     first, second = (
@@ -152,8 +148,6 @@ def test_recipes_start_as_keras_does_where_they_say_so(monkeypatch):
 
 
 def test_drawn_variants_change_the_pictures_and_are_put_back(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    drawn = load("drawn")
     monkeypatch.setattr(drawn, "PICTURES", 1)
     before = dict(vars(drawn.leaves))
     pictures = {}

@@ -1,8 +1,6 @@
-import csv
-import os
+"""The command that scores networks side by side."""
+
 import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -13,13 +11,13 @@ import compare
 import data
 import metrics
 import training
-
-PROJECT = pathlib.Path(__file__).parent.parent
+from core import networks
+from helpers import names, read_csv, run_process
 
 
 @pytest.fixture
 def results(tmp_path, tiny_network):
-    """Networks as the scripts save them, and the picture folder's name."""
+    """A folder with networks as the scripts save them."""
     for name, network in {
         "edsr_x2_here/model.keras": tiny_network(2),
         "mdsr_x2x3_here/model_x2.keras": tiny_network(2, seed=1),
@@ -28,18 +26,12 @@ def results(tmp_path, tiny_network):
     }.items():
         path = tmp_path / "results" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        training.save_model(network, path)
+        networks.save_model(network, path)
     return tmp_path
 
 
 def run(folder, *arguments):
-    return subprocess.run(
-        [sys.executable, PROJECT / "compare.py", *arguments],
-        cwd=folder,
-        env={**os.environ},
-        capture_output=True,
-        text=True,
-    )
+    return run_process(folder, "compare.py", *arguments)[:2]
 
 
 def test_all_in_results_are_compared(results, smooth_pictures):
@@ -49,14 +41,13 @@ def test_all_in_results_are_compared(results, smooth_pictures):
     old.parent.mkdir()
     old.touch()
     not_ours.touch()
-    done = run(results, *arguments, smooth_pictures)
-    assert done.returncode == 0, done.stderr
-    assert "model_x3.keras enlarges by 3, not by --scale 2" in done.stdout
-    assert " cores, " in done.stdout
+    status, out = run(results, *arguments, smooth_pictures)
+    assert status == 0, out
+    assert "model_x3.keras enlarges by 3, not by --scale 2" in out
+    assert " cores, " in out
     assert not old.exists() and not_ours.exists()
     folder = results / "results/compared"
-    with open(folder / "scores.csv") as file:
-        rows = {row.pop("name"): row for row in csv.DictReader(file)}
+    rows = {row.pop("name"): row for row in read_csv(folder / "scores.csv")}
     names = ["bicubic", "edsr_x2_here", "edsr_x2_here+", "mdsr_x2x3_here"]
     assert list(rows) == names
     pairs = data.load(str(smooth_pictures), "test", 2)
@@ -71,14 +62,14 @@ def test_all_in_results_are_compared(results, smooth_pictures):
 def test_names_that_the_terminal_cannot_show(
     results, tiny_network, smooth_pictures, monkeypatch
 ):
-    training.save_model(tiny_network(2), results / "сеть.keras")
+    networks.save_model(tiny_network(2), results / "сеть.keras")
     monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
     (smooth_pictures / "test/a.png").rename(smooth_pictures / "test/а.png")
-    done = run(results, "сеть.keras", "--data", smooth_pictures)
-    assert done.returncode == 0, done.stderr
-    assert "\\u0441\\u0435\\u0442\\u044c" in done.stdout
-    with open(results / "results/compared/scores.csv", encoding="utf-8") as file:
-        assert [row["name"] for row in csv.DictReader(file)] == ["bicubic", "сеть"]
+    status, out = run(results, "сеть.keras", "--data", smooth_pictures)
+    assert status == 0, out
+    assert "\\u0441\\u0435\\u0442\\u044c" in out
+    rows = read_csv(results / "results/compared/scores.csv")
+    assert [row["name"] for row in rows] == ["bicubic", "сеть"]
 
 
 def test_network_of_the_current_folder_has_its_name(results, monkeypatch):
@@ -97,35 +88,92 @@ def test_networks_can_be_named_by_file(results, capsys):
         compare.load_networks([path, path], 2)
 
 
-def test_networks_that_ship_are_compared_where_none_was_trained(
-    results, smooth_pictures, tiny_network, monkeypatch, capsys
+def test_included_networks_are_compared_where_none_was_trained(
+    results, smooth_pictures, tiny_network, monkeypatch, run_command
 ):
     monkeypatch.chdir(results)
     monkeypatch.setattr(compare.upscale, "WEIGHTS", results / "weights")
     (results / "weights").mkdir()
-    training.save_model(tiny_network(4), results / "weights" / "edsr_x4.keras")
-    monkeypatch.setattr(sys, "argv", ["compare.py", "--data", str(smooth_pictures)])
-    compare.main()
-    out = capsys.readouterr().out
+    networks.save_model(tiny_network(4), results / "weights" / "edsr_x4.keras")
+    status, out = run_command(compare, "--data", smooth_pictures)
+    assert status == 0
     assert "model_x3.keras enlarges by 3" in out and "\nedsr_x4 " in out
 
 
-@pytest.mark.parametrize("name", ["test", "all", "validation"])
-def test_scored_pictures_are_those_held_out(name, smooth_pictures, make_pictures):
+@pytest.fixture
+def scored(monkeypatch, results, run_command):
+    """Runs compare.py; gives the files of the pictures it scores, and its output."""
+    monkeypatch.chdir(results)
+
+    def run(folder, *arguments, networks=()):
+        loaded = []
+        with monkeypatch.context() as patch:
+            load = data.load
+            patch.setattr(
+                data, "load", lambda *args: loaded.append(load(*args)) or loaded[-1]
+            )
+            status, out = run_command(
+                compare, *networks, "--scale", "2", "--data", folder, *arguments
+            )
+        assert status == 0, (status, out)
+        (pairs,) = loaded
+        return {pathlib.Path(name) for name in pairs.pictures.names}, out
+
+    return run
+
+
+def test_scored_are_test_pictures_or_else_those_held_out(scored, smooth_pictures):
     folder = smooth_pictures
-    if name == "all":
-        folder = smooth_pictures / "test"
-    if name == "validation":
-        for path in (folder / "test").iterdir():
-            path.unlink()
-        (folder / "test").rmdir()
-    pairs = compare.load_pairs(str(folder), 2)
-    expected = folder if name == "all" else folder / name
-    paths = [pathlib.Path(path) for path in pairs.pictures.names]
-    assert {path.parent for path in paths} == {expected}
+    assert scored(folder)[0] == set((folder / "test").iterdir())
+    for path in (folder / "test").iterdir():
+        path.unlink()
+    (folder / "test").rmdir()
+    assert scored(folder)[0] == set((folder / "validation").iterdir())
 
 
-def test_errors_are_one_line(results, smooth_pictures, monkeypatch):
+def test_flat_folder_is_scored_on_what_is_held_out(scored, tmp_path, make_pictures):
+    """Or, as the user says that it is a benchmark, on everything."""
+    folder = make_pictures(tmp_path / "flat", [f"{number}.png" for number in range(12)])
+    held_out = {pathlib.Path(name) for name in names(folder, "validation")}
+    pictures, out = scored(folder)
+    assert pictures == held_out and len(held_out) == 1
+    assert "flat: 1 pictures" in out
+    pictures, out = scored(folder, "--split", "all")
+    assert pictures == set(folder.iterdir()) and len(pictures) == 12
+    assert "flat: 12 pictures" in out
+
+
+def test_network_that_learned_from_the_pictures_is_reported(
+    results, tmp_path, make_pictures, tiny_network, scored
+):
+    """A run on a flat folder, scored on what it held out, on all, and on others."""
+    files = [f"{number}.png" for number in range(12)]
+    folder = make_pictures(tmp_path / "flat", files, size=(32, 30))
+    model = tiny_network(2, seed=2)
+    model.compile("sgd", "mae")
+    settings = {"SCALE": 2, "DATASET": folder, "EPOCHS": 1, "STEPS_PER_EPOCH": 1}
+    run = training.open_run(model, tmp_path / "results", "edsr", settings)
+    run.save()
+    learned = run.folder / "model.keras"
+    networks = [learned, results / "results/mine/luma.keras"]  # the other is of no run
+    assert "was trained on" not in scored(folder, networks=networks)[1]
+    out = scored(folder, "--split", "all", networks=networks)[1]
+    (line,) = [line for line in out.splitlines() if "was trained on" in line]
+    assert line.startswith(f"{learned} was trained on 11 of these 12 pictures")
+    # Under whatever name the folder goes.
+    (tmp_path / "link").symlink_to(folder)
+    out = scored(tmp_path / "link", "--split", "all", networks=[learned])[1]
+    assert "was trained on 11 of these 12 pictures" in out
+    elsewhere = make_pictures(tmp_path / "elsewhere", ["a.png", "b.png"])
+    out = scored(elsewhere, "--split", "all", networks=[learned])[1]
+    assert "was trained on" not in out
+    # Nor is a run in the way whose pictures are gone.
+    folder.rename(tmp_path / "moved")
+    out = scored(elsewhere, "--split", "all", networks=[learned])[1]
+    assert "was trained on" not in out
+
+
+def test_errors_are_one_line(results, smooth_pictures, monkeypatch, run_command):
     monkeypatch.chdir(results)
     alone = results / "alone/train"
     alone.parent.mkdir()
@@ -137,23 +185,22 @@ def test_errors_are_one_line(results, smooth_pictures, monkeypatch):
         ("--self-ensemble", "x", "--scale", "2"): "--self-ensemble x: not one of",
         ("nowhere.keras",): "compare.py: nowhere.keras: there is no such file",
         ("--scale", "2", "--data", "nowhere"): "'nowhere' is neither a folder nor",
-        ("--scale", "2", "--data", "alone"): "alone has neither test nor validation",
+        ("--scale", "2", "--data", "alone"): 'alone has no "validation" pictures',
+        ("--scale", "2", "--data", "leaves", "--split", "all"): 'leaves has no "all"',
         (
             "--scale",
             "2",
             "--output",
             "results/run",
-        ): "results/run belongs to a training",
+        ): "results/run is a training run's folder",
     }.items():
-        monkeypatch.setattr(sys, "argv", ["compare.py", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            compare.main()
-        assert message in stop.value.code and "\n" not in stop.value.code
+        message_of_all, _ = run_command(compare, *arguments)
+        assert message in message_of_all and "\n" not in message_of_all
 
 
 def test_pictures_stay_until_others_are_drawn(results):
     drawn = results / "results/compared/comparison.png"
     drawn.parent.mkdir()
     drawn.touch()
-    done = run(results, "--scale", "2", "--data", "nowhere")
-    assert done.returncode == 1 and drawn.exists()
+    status, _ = run(results, "--scale", "2", "--data", "nowhere")
+    assert status == 1 and drawn.exists()

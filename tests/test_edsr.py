@@ -1,13 +1,12 @@
+"""EDSR's network. Whole runs of edsr.py are in test_training.py."""
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import edsr
-
-
-def parameters(model):
-    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+from helpers import noise, parameters
 
 
 def test_parameter_counts_of_the_paper():
@@ -21,7 +20,7 @@ def test_parameter_counts_of_the_paper():
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
 def test_training_starts_at_the_bilinear_enlargement(scale):
     model = edsr.build_edsr(scale, filters=4, blocks=1)
-    image = np.random.default_rng(0).integers(0, 256, (2, 5, 9, 3), dtype=np.uint8)
+    image = noise(2, 5, 9, 3)
     expected = tf.image.resize(image, (5 * scale, 9 * scale), "bilinear")
     result = model(image)
     assert keras.backend.standardize_dtype(result.dtype) == "float32"

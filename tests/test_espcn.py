@@ -3,22 +3,10 @@ import numpy as np
 import pytest
 
 import data
+import drawings
 import espcn
 import training
-from test_training import read_csv
-
-TINY = {
-    "NETWORK": {"filters": (4, 4), "activation": "relu", "channels": 1},
-    "PATCH_SIZE": 12,
-    "EPOCHS": 2,
-    "STEPS_PER_EPOCH": 3,
-    "LEARNING_RATE": 1e-2,
-}
-
-
-def noise(*shape, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-
+from helpers import TINY, noise, read_csv, state_of, vgg_features
 
 # --- The network ---
 
@@ -86,27 +74,6 @@ def test_scale_that_is_no_whole_number_is_named():
 # --- Losses ---
 
 
-def vgg_features(model, image):
-    """VGG19 in NumPy, layer by layer."""
-    x = image
-    for layer in model.layers:
-        if "conv" in layer.name:
-            kernel, bias = layer.get_weights()
-            height, width = x.shape[:2]
-            padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
-            x = sum(
-                padded[dy : dy + height, dx : dx + width] @ kernel[dy, dx]
-                for dy in range(3)
-                for dx in range(3)
-            )
-            x = np.maximum(x + bias, 0)
-        elif "pool" in layer.name:
-            height, width = (side // 2 for side in x.shape[:2])
-            x = x[: 2 * height, : 2 * width].reshape(height, 2, width, 2, -1)
-            x = x.max(axis=(1, 3))
-    return x
-
-
 @pytest.mark.parametrize("channels", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_losses_against_a_plain_calculation(channels, vgg_weights):
     vgg = training.load_vgg19("block5_conv4", str(vgg_weights))
@@ -139,24 +106,24 @@ def test_vgg19_out_of_reach_is_reported_before_training(run_script, monkeypatch)
     with pytest.raises(
         ValueError, match="VGG_WEIGHTS = 'nowhere.h5'.*a loss without VGG19"
     ):
-        run_script(espcn, **TINY, LOSS="mse+vgg", VGG_WEIGHTS="nowhere.h5")
+        run_script(espcn, **TINY["espcn"], LOSS="mse+vgg", VGG_WEIGHTS="nowhere.h5")
 
     def unreachable(**_):
         raise Exception("URL fetch failure on https://...: no network")
 
     monkeypatch.setattr(keras.applications, "VGG19", unreachable)
     with pytest.raises(ValueError, match="no network.*name the file in VGG_WEIGHTS"):
-        run_script(espcn, **TINY, LOSS="mse+vgg")
+        run_script(espcn, **TINY["espcn"], LOSS="mse+vgg")
 
 
 def test_unknown_loss_is_named(run_script):
     with pytest.raises(ValueError, match="LOSS = 'mae' is neither \"mse\" nor"):
-        run_script(espcn, **TINY, LOSS="mae")
+        run_script(espcn, **TINY["espcn"], LOSS="mae")
 
 
 @pytest.mark.slow
 def test_run_with_vgg_leaves_a_better_network(run_script, vgg_weights):
-    constants = {**TINY, "STEPS_PER_EPOCH": 10, "BATCH_SIZE": 4}
+    constants = {**TINY["espcn"], "STEPS_PER_EPOCH": 10, "BATCH_SIZE": 4}
     folder, out = run_script(
         espcn, **constants, LOSS="mse+vgg", VGG_WEIGHTS=str(vgg_weights)
     )
@@ -173,7 +140,7 @@ def test_run_with_vgg_leaves_a_better_network(run_script, vgg_weights):
 def test_early_stopping_counts_on_after_a_restart(run_script, tmp_path):
     """Nothing is learnt at a learning rate of 0, so the loss goes up and down."""
     constants = {
-        **TINY,
+        **TINY["espcn"],
         "LEARNING_RATE": 0.0,
         "PATIENCE": 2,
         "STEPS_PER_EPOCH": 1,
@@ -200,3 +167,33 @@ def test_early_stopping_counts_on_after_a_restart(run_script, tmp_path):
     _, out = run_script(espcn, **{**constants, "EPOCHS": 60})
     assert "stopped early" in out and "straight to the report" in out
     assert read_csv(again / "history.csv") == epochs
+
+
+def test_run_on_rgb_leaves_a_network_of_rgb(run_script):
+    """Of the constant NETWORK = RGB, by its name, as the command line takes it."""
+    constants = {**TINY["espcn"], "NETWORK": "RGB", "SCALE": 2}
+    folder, out = run_script(espcn, **constants)
+    model = keras.saving.load_model(folder / "model.keras")
+    assert model.input_shape == (None, None, None, 3)
+    assert model.get_layer("conv1").filters == espcn.RGB["filters"][0]
+    assert state_of(folder)[1]["settings"]["NETWORK"]["channels"] == 3
+    scores = read_csv(folder / "scores.csv")
+    assert [row["name"] for row in scores] == ["bicubic", "ESPCN", "ESPCN+"]
+    assert espcn.NETWORK == espcn.EXAMPLE  # the block is as it was
+
+
+def test_run_on_luma_trains_on_y(run_script, monkeypatch):
+    class Seen(Exception):
+        pass
+
+    def look(batch, path):
+        raise Seen(*batch)
+
+    monkeypatch.setattr(drawings, "draw_samples", look)
+    with pytest.raises(Seen) as seen:
+        run_script(espcn, **TINY["espcn"])
+    lr, hr = (side.numpy() for side in seen.value.args)
+    assert lr.shape == (16, 12, 12, 1) and hr.shape == (16, 36, 36, 1)
+    assert lr.dtype == hr.dtype == np.float32
+    assert 16 <= min(lr.min(), hr.min()) and max(lr.max(), hr.max()) <= 235
+    assert (hr != np.round(hr)).mean() > 0.9  # Y is not rounded

@@ -1,10 +1,18 @@
+"""What this machine does best: precision, devices, reproducibility."""
+
+import os
+import pathlib
+import sys
 import types
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 
 import hardware
+
+LINUX = sys.platform == "linux"
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
@@ -32,12 +40,25 @@ def test_auto_follows_the_hardware(monkeypatch, gpus, flags, policy):
     assert hardware.set_precision("auto") == policy
 
 
-def test_auto_works_on_this_machine(capsys):
-    policy = hardware.set_precision()
-    assert policy in ("float32", "mixed_bfloat16", "mixed_float16")
+def test_auto_picks_what_this_machine_has_units_for(capsys):
+    """Its flags and GPUs are read here in another way than by the code."""
+    flags = (pathlib.Path("/proc/cpuinfo").read_text() if LINUX else "").split()
+    if not tf.config.list_physical_devices("GPU"):
+        fast = "amx_bf16" in flags or "avx512_bf16" in flags
+        assert hardware.set_precision() == ("mixed_bfloat16" if fast else "float32")
+    else:
+        assert hardware.set_precision() == keras.config.dtype_policy().name
+    assert (
+        f"Precision: {keras.config.dtype_policy().name} (the "
+        in capsys.readouterr().out
+    )
+
+
+def test_devices_are_printed(capsys):
     with hardware.devices(16):
-        pass
-    assert "Devices: " in capsys.readouterr().out
+        assert not tf.distribute.has_strategy()
+    names = ", ".join(keras.distribution.list_devices())
+    assert f"Devices: {names} (tensorflow)" in capsys.readouterr().out
 
 
 def test_several_gpus_share_each_batch(monkeypatch):
@@ -74,6 +95,47 @@ def test_float16_scales_the_loss(tiny_network):
 
 def test_machine_is_named_by_processor_cores_and_gpus(monkeypatch):
     monkeypatch.setattr(hardware, "_gpu_names", lambda: [])
-    assert hardware.name().endswith(f", {hardware.os.cpu_count()} cores, no GPU")
+    assert hardware.describe().endswith(f", {os.cpu_count()} cores, no GPU")
     monkeypatch.setattr(hardware, "_gpu_names", lambda: ["NVIDIA A", "NVIDIA A"])
-    assert hardware.name().endswith(" cores, NVIDIA A, NVIDIA A")
+    assert hardware.describe().endswith(" cores, NVIDIA A, NVIDIA A")
+
+
+def test_no_gpu_is_used_unless_there_are_several(monkeypatch):
+    monkeypatch.setattr(hardware, "_gpus", lambda: [(9, 0)])
+    with hardware.devices(3):
+        assert not tf.distribute.has_strategy()
+    assert hardware.sharers() == 1
+
+
+def test_start_makes_the_same_seed_give_the_same_weights():
+    kernels = []
+    for seed in (1, 1, 2):
+        hardware.start(seed)
+        kernels.append(np.asarray(keras.layers.Dense(4)(np.ones((1, 3)))))
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert (kernels[0] != kernels[2]).any()
+
+
+def test_several_processes_need_jax(monkeypatch):
+    monkeypatch.setenv("KERAS_DISTRIBUTION_NUM_PROCESSES", "2")
+    with pytest.raises(ValueError, match="only JAX trains in several processes"):
+        hardware.start(0)
+
+
+def test_networks_are_compiled_for_each_size_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(hardware, "_gpus", lambda: [])
+    assert not hardware.compiles_for_each_size()
+    monkeypatch.setattr(hardware, "_gpus", lambda: [(9, 0)])
+    assert hardware.compiles_for_each_size()
+
+
+def test_processes_share_batches_evenly(monkeypatch):
+    import jax
+
+    batches = tf.data.Dataset.from_tensors((np.arange(6), np.arange(12).reshape(6, 2)))
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr(jax, "process_count", lambda: 3)
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    ((first, second),) = hardware.own_share(batches).as_numpy_iterator()
+    assert first.tolist() == [2, 3] and second.tolist() == [[4, 5], [6, 7]]
+    assert not hardware.is_first()

@@ -1,6 +1,5 @@
 """Scripts as users run them, in processes of their own that are stopped in every way."""
 
-import contextlib
 import os
 import random
 import re
@@ -16,46 +15,28 @@ import psutil
 import pytest
 from PIL import Image
 
-import data
-import edsr
-import training
-from test_mdsr import TINY as TINY_MDSR
-from test_srgan import TINY as TINY_SRGAN
-from test_training import PROJECT, TINY, assert_same_state, state_of
+from helpers import PROJECT, TINY, assert_same_state, edits, state_of, usual_ctrl_c
 
-CONSTANTS = {"edsr": TINY, "srgan": TINY_SRGAN, "mdsr": TINY_MDSR}
-
-
-def edited(script, constants):
-    """The text of a script with other constants."""
-    source = (PROJECT / script).read_text()
-    for constant, value in constants.items():
-        source, count = re.subn(
-            rf"^{constant} = .*$", f"{constant} = {value!r}", source, flags=re.M
-        )
-        assert count == 1
-    return source
+NAMES = ["edsr", "srgan", "mdsr"]
 
 
 class Process:
-    """A script, its constants edited; perhaps with a limit to the size of its files."""
+    """A script as a user runs it, with other constants; perhaps with a limit to the size
+    of its files."""
 
     def __init__(self, folder, dataset, name="edsr", file_limit=None, **constants):
-        constants = {"DATASET": str(dataset), **CONSTANTS[name], **constants}
+        constants = {"DATASET": str(dataset), **TINY[name], **constants}
         folder.mkdir(exist_ok=True)
-        (folder / f"{name}.py").write_text(edited(f"{name}.py", constants))
         limits = (file_limit or resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
         def prepare():
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-            # Jobs in the background of a shell inherit that Ctrl-C is ignored.
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            usual_ctrl_c()
 
         self.log = folder / "log.txt"
         self.process = subprocess.Popen(
-            [sys.executable, "-u", f"{name}.py"],
+            [sys.executable, "-u", PROJECT / f"{name}.py", *edits(constants)],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(PROJECT)},
             stdout=open(self.log, "w"),
             stderr=subprocess.STDOUT,
             preexec_fn=prepare,
@@ -124,7 +105,7 @@ def last_epochs(results):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CONSTANTS)
+@pytest.mark.parametrize("name", NAMES)
 def test_twenty_kills_change_nothing(name, tmp_path, smooth_pictures):
     constants = {"EPOCHS": 200}
     if name == "srgan":
@@ -148,7 +129,7 @@ def test_twenty_kills_change_nothing(name, tmp_path, smooth_pictures):
 
 
 @pytest.mark.slow
-def test_killed_run_goes_on_to_the_very_same_weights(tmp_path, smooth_pictures):
+def test_killed_run_resumes_to_the_very_same_weights(tmp_path, smooth_pictures):
     constants = {"EPOCHS": 4, "STEPS_PER_EPOCH": 20}
     straight = Process(tmp_path / "straight", smooth_pictures, **constants)
     straight.finish()
@@ -159,7 +140,7 @@ def test_killed_run_goes_on_to_the_very_same_weights(tmp_path, smooth_pictures):
     assert 1 <= state_of(folder)[1]["epoch"] < 4
     (folder / ".model.1.part.keras").write_text("what a kill may leave")
     again = Process(tmp_path / "killed", smooth_pictures, **constants)
-    assert "Going on in" in again.finish()
+    assert "Resuming" in again.finish()
     assert_same_results(straight.results, again.results)
     assert not list(folder.rglob(".*"))
 
@@ -167,7 +148,8 @@ def test_killed_run_goes_on_to_the_very_same_weights(tmp_path, smooth_pictures):
 # --- Interrupted ---
 
 
-@pytest.mark.parametrize("epoch", [pytest.param(0, marks=pytest.mark.slow), 2])
+@pytest.mark.slow  # a second Ctrl-C, below, needs the first
+@pytest.mark.parametrize("epoch", [0, 2])
 def test_ctrl_c_still_leaves_model_table_and_pictures(tmp_path, smooth_pictures, epoch):
     steps = 20 if epoch else 10**5
     run = Process(tmp_path / "run", smooth_pictures, EPOCHS=500, STEPS_PER_EPOCH=steps)
@@ -208,31 +190,6 @@ def test_ctrl_c_twice_stops_at_once_and_a_second_run_is_refused(
     assert not list(folder.rglob(".*"))
 
 
-def swallow():
-    class Interrupted:
-        def __del__(self):
-            signal.raise_signal(signal.SIGINT)
-
-    Interrupted()
-    for _ in range(1000):
-        time.sleep(0.01)
-
-
-def turn_into_another():
-    with contextlib.suppress(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
-    raise ValueError("Invalid bounding box")
-
-
-@pytest.mark.parametrize("library", [swallow, turn_into_another])
-def test_ctrl_c_ends_the_report_whatever_libraries_make_of_it(
-    library, run_script, monkeypatch, usual_ctrl_c
-):
-    monkeypatch.setattr(training, "compare", lambda *_: library())
-    with pytest.raises(SystemExit, match="Stopped. What was saved is whole"):
-        run_script(edsr, **TINY)
-
-
 # --- No room ---
 
 
@@ -261,16 +218,6 @@ def test_full_disk_is_named_and_costs_nothing(file, limit, tmp_path, smooth_pict
     for name in ("straight", "full"):
         Process(tmp_path / name, smooth_pictures, **constants).finish()
     assert_same_results(tmp_path / "straight/results", run.results)
-
-
-def test_file_that_cannot_be_written_is_named_and_stays_whole(tmp_path):
-    path = tmp_path / "file.txt"
-    path.write_text("whole")
-    with pytest.raises(OSError, match="file.txt cannot be written: No space left"):
-        with data.whole_file(path) as part:
-            part.write_text("half")
-            raise OSError(28, "No space left on device")
-    assert path.read_text() == "whole" and list(tmp_path.iterdir()) == [path]
 
 
 # --- For long ---

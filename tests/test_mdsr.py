@@ -3,28 +3,9 @@ import numpy as np
 import pytest
 
 import mdsr
-import training
 import upscale
-from test_edsr import parameters
-from test_espcn import noise
-from test_training import read_csv, state_of
-
-TINY = {
-    "SCALES": (2, 3),
-    "FILTERS": 4,
-    "BLOCKS": 1,
-    "PATCH_SIZE": 12,
-    "BATCH_SIZE": 2,
-    "EPOCHS": 2,
-    "STEPS_PER_EPOCH": 3,
-    "LEARNING_RATE": 1e-2,
-}
-
-
-def make_random(model, seed=0):
-    rng = np.random.default_rng(seed)
-    model.set_weights([rng.normal(0, 0.2, w.shape) for w in model.get_weights()])
-    return model
+from core import networks
+from helpers import TINY, noise, parameters, random_weights, read_csv, state_of
 
 
 def test_parameter_count_of_the_paper():
@@ -71,7 +52,7 @@ def test_unknown_scales_are_named(scales):
 
 
 def test_one_step_trains_every_scale_by_the_sum_of_their_losses():
-    model = make_random(mdsr.build_mdsr((2, 3), filters=4, blocks=1))
+    model = random_weights(mdsr.build_mdsr((2, 3), filters=4, blocks=1))
     model.compile(optimizer=keras.optimizers.SGD(1e-3), loss=["mae", "mae"])
     lr = [noise(2, 6, 6, 3, seed=scale) for scale in (2, 3)]
     hr = [noise(2, 6 * scale, 6 * scale, 3) for scale in (2, 3)]
@@ -86,9 +67,9 @@ def test_one_step_trains_every_scale_by_the_sum_of_their_losses():
 
 @pytest.mark.parametrize("scale", [2, 3])
 def test_each_scale_is_saved_as_a_network_like_any_other(scale, tmp_path):
-    model = make_random(mdsr.build_mdsr((2, 3), filters=4, blocks=1))
+    model = random_weights(mdsr.build_mdsr((2, 3), filters=4, blocks=1))
     path = tmp_path / "model.keras"
-    training.save_model(mdsr.single_scale(model, scale), path)
+    networks.save_model(mdsr.single_scale(model, scale), path)
     network = upscale.load_network(path)
     lr = [noise(1, 9, 7, 3), noise(1, 9, 7, 3)]
     expected = np.asarray(model(lr)[scale - 2])
@@ -97,13 +78,14 @@ def test_each_scale_is_saved_as_a_network_like_any_other(scale, tmp_path):
     assert {layer.dtype for layer in network.layers} == {"float32"}
 
 
-def test_run_leaves_everything_the_readme_promises(run_script):
-    folder, out = run_script(mdsr, **TINY)
+def test_run_leaves_everything_the_docs_promise(run_script):
+    folder, out = run_script(mdsr, **TINY["mdsr"])
     assert folder.name == "mdsr_x2x3_pictures"
     files = {path.name for path in folder.iterdir()}
     assert files >= {f"{name}_x{scale}.keras" for name in ["model"] for scale in (2, 3)}
     for scale in (2, 3):
         assert files >= {f"samples_x{scale}.png", f"comparison_x{scale}.png"}
+        assert f"comparison_x{scale}_2.png" in files
         assert len(list((folder / f"preview_x{scale}").iterdir())) == 2
     history = read_csv(folder / "history.csv")
     assert {"x2_loss", "val_x2_psnr", "val_x3_psnr"} <= history[0].keys()

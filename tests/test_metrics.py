@@ -1,5 +1,6 @@
 """Every fact of the literature's protocol, and agreement with scikit-image."""
 
+import json
 import math
 
 import keras
@@ -9,6 +10,8 @@ import skimage.metrics
 
 import data
 import metrics
+import reference
+import upscale
 
 
 def noisy_pair(seed=0, shape=(40, 52, 3)):
@@ -92,6 +95,40 @@ def test_bicubic_on_bsd100(photographs, scale, psnr, ssim):
     assert len(scores) == 100
     assert round(np.mean(scores, axis=0)[0], 3) == psnr
     assert round(np.mean(scores, axis=0)[1], 4) == ssim
+
+
+# --- The drawn picture: figures that tests/reference.py made by the plain definition ---
+
+
+def drawn_pair(scale):
+    hr = data.read_image(reference.DATA / "drawn.png")
+    height, width = (side // scale * scale for side in hr.shape[:2])
+    lr = data.read_image(reference.DATA / f"drawn_LR_x{scale}.png")
+    return lr, hr[:height, :width]
+
+
+@pytest.mark.parametrize("scale", reference.SCALES)
+def test_scores_of_the_drawn_picture_are_exact(scale):
+    figures = json.loads((reference.DATA / "drawn.json").read_text())[str(scale)]
+    lr, hr = drawn_pair(scale)
+    sr = data.bicubic_resize(lr, *hr.shape[:2])
+    psnr = metrics.psnr(hr, sr, shave=scale, luma=True)
+    ssim = metrics.ssim(hr, sr, shave=scale, luma=True)
+    assert math.isclose(psnr, figures["psnr"], rel_tol=1e-12)
+    assert math.isclose(ssim, figures["ssim"], rel_tol=1e-12)
+    scores = metrics.evaluate(None, [(lr, hr)], verbose=0)
+    assert (scores["psnr_y"], scores["ssim_y"]) == (psnr, ssim)
+
+
+def test_plain_definition_of_ssim_is_that_of_scikit_image():
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 256, (14, 17), dtype=np.uint8)
+    b = np.clip(a + rng.normal(0, 25, a.shape), 0, 255).astype(np.uint8)
+    expected = skimage.metrics.structural_similarity(
+        a, b, gaussian_weights=True, use_sample_covariance=False, data_range=255
+    )
+    a, b = (image.tolist() for image in (a, b))
+    assert math.isclose(reference.ssim(a, b), expected, rel_tol=1e-9)
 
 
 # --- Agreement with scikit-image ---
@@ -185,8 +222,6 @@ def test_keras_metrics_work_in_compile_and_config(tiny_network):
 
 
 def test_evaluate_is_the_mean_over_pictures(tiny_network):
-    import upscale
-
     model = tiny_network(2)
     pairs = []
     for seed, shape in enumerate([(40, 52, 3), (30, 36, 3)]):
@@ -203,6 +238,31 @@ def test_evaluate_is_the_mean_over_pictures(tiny_network):
         expected = np.mean([score(hr, s, 2, luma) for (_, hr), s in zip(pairs, sr)])
         assert math.isclose(scores[key], expected)
     assert scores["images_per_s"] > 0 and scores["megapixels_per_s"] > 0
+
+
+def test_evaluate_prints_a_bar_or_nothing(tiny_network, capfd):
+    pairs = [(np.zeros((20, 20, 3), np.uint8), np.zeros((40, 40, 3), np.uint8))]
+    for model in (None, tiny_network(2)):
+        metrics.evaluate(model, pairs, name="Some network")
+        assert "Some network\n" in capfd.readouterr().out
+        metrics.evaluate(model, pairs, verbose=0)
+        assert capfd.readouterr().out == ""
+
+
+def test_each_picture_is_given_with_what_became_of_it(tiny_network):
+    model = tiny_network(2)
+    pairs = [drawn_pair(2), tuple(image[:40, :60] for image in drawn_pair(2))]
+    pairs[1] = (pairs[1][0][:20, :30], pairs[1][1])
+    rows = list(metrics.evaluate_each(model, pairs, verbose=0))
+    for (lr, hr), (row_lr, row_hr, sr, row) in zip(pairs, rows, strict=True):
+        np.testing.assert_array_equal(row_lr, lr)
+        np.testing.assert_array_equal(row_hr, hr)
+        np.testing.assert_array_equal(sr, upscale.upscale(model, lr))
+        assert row["psnr_y"] == metrics.psnr(hr, sr, 2, luma=True)
+        assert row["detail"] == metrics.detail(hr, sr, 2)
+    scores = metrics.mean_scores(model, [row for *_, row in rows])
+    expected = np.mean([row["psnr_y"] for *_, row in rows])
+    assert math.isclose(scores["psnr_y"], expected)
 
 
 def test_speeds_are_those_of_sizes_that_are_not_new(monkeypatch):

@@ -3,21 +3,7 @@ import numpy as np
 import pytest
 
 import rcan
-from test_edsr import parameters
-from test_espcn import noise
-from test_training import read_csv
-
-TINY = {
-    "SCALE": 2,
-    "GROUPS": 2,
-    "BLOCKS": 1,
-    "FILTERS": 4,
-    "REDUCTION": 2,
-    "PATCH_SIZE": 12,
-    "EPOCHS": 2,
-    "STEPS_PER_EPOCH": 3,
-    "LEARNING_RATE": 1e-2,
-}
+from helpers import TINY, noise, parameters, read_csv
 
 
 def test_parameter_count_of_the_paper():
@@ -72,8 +58,8 @@ def test_groups_and_body_pass_on_what_they_are_given():
     assert names == ["group1_block1_conv1", "group1_block2_conv1"]
 
 
-def test_run_leaves_everything_the_readme_promises(run_script):
-    folder, out = run_script(rcan, **TINY)
+def test_run_leaves_everything_the_docs_promise(run_script):
+    folder, out = run_script(rcan, **TINY["rcan"])
     assert "RCAN x2 on" in out.splitlines()[0]
     files = {path.name for path in folder.iterdir()}
     assert files >= {"model.keras", "samples.png", "curves.png", "comparison.png"}

@@ -1,20 +1,21 @@
-"""Every dataset, from small replicas of its archives, and every form of a folder."""
+"""Every dataset, from small replicas of its archives."""
 
 import io
 import os
 import pathlib
 import shutil
-import sys
 import tarfile
 
+import matplotlib.cbook
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
 import data
-import sources
-import training
+import edsr
+from core import decoded, folders, sources
+from helpers import TINY, names, read_csv, save
 
 CONFIGS = [
     ("bicubic", 2),
@@ -62,11 +63,6 @@ def div2k_folder(tmp_path_factory):
                     file = f"{number:04}x{scale}{mark}{shot}.png"
                     save(np.maximum(lr, dark) - np.uint8(dark), folder / file)
     return root
-
-
-def save(pixels, path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
 
 
 @pytest.fixture
@@ -186,7 +182,7 @@ def test_unreachable_dataset_says_what_to_do(monkeypatch):
         ("flowers", "area"): "flowers",
     }
     for (dataset, degradation), command in commands.items():
-        message = rf"could not be fetched .no network.*by `python data\.py {command}`"
+        message = rf"could not be fetched .no network.*with `python data\.py {command}`"
         with pytest.raises(ValueError, match=message):
             data.load(dataset, "train", 2, degradation)
 
@@ -221,56 +217,6 @@ def test_flowers_hold_out_the_first_600(tfds_downloads, monkeypatch, tmp_path, c
         data.load("flowers", "train", 1, smallest=51)
 
 
-# --- Folders ---
-
-
-def test_hr_and_lr_folders_side_by_side(tmp_path, make_pictures):
-    make_pictures(tmp_path / "HR", ["a é.png", "b.png"], size=(40, 24))
-    make_pictures(tmp_path / "LR", ["a é.png", "b.png"], size=(10, 6), seed=1)
-    pairs = list(data.load(tmp_path, "all", 4).as_numpy_iterator())
-    np.testing.assert_array_equal(pairs[1][0], data.read_image(tmp_path / "LR/b.png"))
-    np.testing.assert_array_equal(pairs[1][1], data.read_image(tmp_path / "HR/b.png"))
-    (tmp_path / "LR/b.png").unlink()
-    with pytest.raises(ValueError, match=r"HR/b\.png has no partner"):
-        data.load(tmp_path, "all", 4)
-
-
-def test_long_thin_picture_is_named_when_patches_are_cut(tmp_path, make_pictures):
-    make_pictures(tmp_path, ["thin.png"], size=(5000, 20))
-    pairs = data.load(tmp_path, "all", 1)
-    with pytest.raises(ValueError, match=r"thin\.png is 5000x20 .* PATCH_SIZE = 48"):
-        data.training_batches(pairs, 1)
-
-
-# --- Degradations ---
-
-
-def test_realistic_is_random_by_picture_and_the_same_every_time(
-    tmp_path, make_pictures
-):
-    for name in ("a.png", "b.png"):
-        Image.new("RGB", (64, 64), (120, 90, 60)).save(tmp_path / name)
-    first, again = (
-        list(data.load(tmp_path, "all", 4, "realistic").as_numpy_iterator())
-        for _ in range(2)
-    )
-    np.testing.assert_array_equal(first[0][0], again[0][0])
-    assert (first[0][0] != first[1][0]).any()  # same HR, other noise
-    for lr, hr in first:
-        assert lr.shape == (16, 16, 3)
-        assert np.abs(lr.astype(float).mean((0, 1)) - (120, 90, 60)).max() < 8
-
-
-def test_tuple_takes_turns_from_picture_to_picture(tmp_path, make_pictures):
-    make_pictures(tmp_path, [f"{n}.png" for n in range(4)])
-    kinds = ("bicubic", "area")
-    mixed = data.load(tmp_path, "all", 4, kinds).as_numpy_iterator()
-    plain = [data.load(tmp_path, "all", 4, kind).as_numpy_iterator() for kind in kinds]
-    for number, (lr, *both) in enumerate(zip(mixed, *plain)):
-        np.testing.assert_array_equal(lr[0], both[number % 2][0])
-        assert (both[0][0] != both[1][0]).any()
-
-
 def test_tracks_of_div2k_need_its_pictures(tmp_path, make_pictures):
     make_pictures(tmp_path, ["a.png", "b.png"])
     with pytest.raises(ValueError, match="'unknown' is DIV2K's own, and .*a.png"):
@@ -279,105 +225,137 @@ def test_tracks_of_div2k_need_its_pictures(tmp_path, make_pictures):
         data.load("flowers", "train", 4, ("bicubic", "unknown"))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
-def test_names_that_are_no_utf8(tmp_path, make_pictures, tiny_network, capsys):
-    names = [os.fsdecode(b"caf\xe9.png"), "a.png"]
-    make_pictures(tmp_path, names)
-    loaded = [data.load(tmp_path, "all", 2, "realistic") for _ in range(2)]
-    for pair, same in zip(*(pairs.as_numpy_iterator() for pairs in loaded)):
-        np.testing.assert_array_equal(pair[0], same[0])
-    path = tmp_path / "drawn/comparison.png"
-    training.compare({"EDSR": tiny_network(2)}, loaded[0], path)
-    assert "caf\ufffd.png" in capsys.readouterr().out
-
-
-# --- The cache of decoded pictures ---
-
-
-def test_cache_on_disk_gives_the_same_and_is_reused(
-    tmp_path, make_pictures, monkeypatch, keras_home
-):
-    make_pictures(tmp_path / "pictures", ["a.png", "b.png", "c.png"])
-    memory = list(data.load(tmp_path / "pictures", "all", 2).as_numpy_iterator())
-    monkeypatch.setattr(data, "MEMORY_LIMIT", 0)
-    from_disk = data.load(tmp_path / "pictures", "all", 2)
-    for ours, theirs in zip(from_disk.as_numpy_iterator(), memory):
-        np.testing.assert_array_equal(ours[0], theirs[0])
-        np.testing.assert_array_equal(ours[1], theirs[1])
-    (folder,) = (keras_home / "datasets/decoded").iterdir()
-    lr, hr = next(iter(data.training_batches(from_disk, 2, 16, 4)))
-    again = data.bicubic_resize(hr.numpy()[0], 16, 16)
-    np.testing.assert_array_equal(again[2:-2, 2:-2], lr[0].numpy()[2:-2, 2:-2])
-
-    def read_again(path):
-        raise AssertionError(f"{path} was decoded a second time")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(sources, "read_image", read_again)
-        assert len(data.load(tmp_path / "pictures", "all", 2)) == 3
-    # A changed picture, another scale: another cache.
-    make_pictures(tmp_path / "pictures", ["c.png"], seed=5)
-    changed = data.load(tmp_path / "pictures", "all", 2)
-    assert (list(changed.as_numpy_iterator())[2][1] != memory[2][1]).any()
-    assert len(list(folder.parent.iterdir())) == 2
-
-
-def test_broken_off_decoding_leaves_no_cache(
-    tmp_path, make_pictures, monkeypatch, keras_home
-):
-    make_pictures(tmp_path / "pictures", ["a.png", "b.png", "c.png"])
-    monkeypatch.setattr(data, "MEMORY_LIMIT", 0)
-
-    def interrupted(*args):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(data, "_make_pair", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            data.load(tmp_path / "pictures", "all", 2)
-    assert list((keras_home / "datasets/decoded").iterdir()) == []
-    assert len(data.load(tmp_path / "pictures", "all", 2)) == 3
-
-
-def test_two_runs_that_start_at_once_use_one_cache(
-    tmp_path, make_pictures, monkeypatch, keras_home
-):
-    folder = make_pictures(tmp_path / "pictures", ["a.png", "b.png", "c.png"])
-    monkeypatch.setattr(data, "MEMORY_LIMIT", 0)
-    make_pair = data._make_pair
-    others = []
-
-    def while_another_run_finishes(*args):
-        if not others:
-            others.append(None)
-            others.append(data.load(folder, "all", 2))
-        return make_pair(*args)
-
-    monkeypatch.setattr(data, "_make_pair", while_another_run_finishes)
-    ours = data.load(folder, "all", 2)
-    for a, b in zip(ours.as_numpy_iterator(), others[1].as_numpy_iterator()):
-        np.testing.assert_array_equal(a[1], b[1])
-    assert len(list((keras_home / "datasets/decoded").iterdir())) == 1
-
-
-# --- The command ---
+def test_one_opening_gives_all_splits(tfds_downloads, monkeypatch):
+    opened = []
+    prepare = sources.tfds_builder
+    monkeypatch.setattr(
+        sources, "tfds_builder", lambda name: opened.append(name) or prepare(name)
+    )
+    train, validation, scored = data.load_splits("div2k", 4)
+    assert opened == ["div2k/bicubic_x4"]
+    assert [len(pairs) for pairs in (train, validation, scored)] == [3, 2, 2]
 
 
 def test_command_prepares_what_scripts_use(tfds_downloads, keras_home, monkeypatch):
-    monkeypatch.setattr(data, "MEMORY_LIMIT", 0)
+    monkeypatch.setattr(decoded, "MEMORY_LIMIT", 0)
     data.load("div2k", "train", 4, ("bicubic",))  # as the command does
     data.load("div2k", "train", 4)
     assert len(list((keras_home / "datasets" / "decoded").iterdir())) == 1
 
 
-def test_command_prepares_and_draws(tmp_path, make_pictures, monkeypatch, capsys):
-    make_pictures(tmp_path / "my pictures", ["a.png", "b.png", "c.png"])
-    arguments = ["data.py", str(tmp_path / "my pictures"), "--scale", "2"]
-    arguments += ["--output", str(tmp_path / "out")]
-    monkeypatch.setattr("sys.argv", arguments)
-    data.main()
-    assert Image.open(tmp_path / "out/pairs_my pictures_x2.png").size[0] > 1000
-    assert "train: 2 pictures" in capsys.readouterr().out
-    monkeypatch.setattr("sys.argv", ["data.py", "nowhere"])
-    with pytest.raises(SystemExit, match="data.py: DATASET = 'nowhere' is neither"):
-        data.main()
+# --- Leaves ---
+
+
+def test_leaves_are_drawn_once_into_the_cache(small_leaves, keras_home):
+    data.load("leaves", "test", 4)
+    assert not list(keras_home.rglob("*.png"))  # a photograph
+    data.load("leaves", "validation", 4)
+    pairs = data.load("leaves", "train", 4)
+    drawn = sorted(keras_home.rglob("*.png"))
+    assert len(drawn) == 5 and len(pairs) == 3
+    times = [path.stat().st_mtime_ns for path in drawn]
+    drawn[0].unlink()
+    data.load("leaves", "train", 4)
+    assert [p.stat().st_mtime_ns for p in drawn[1:]] == times[1:]
+    lr, hr = next(iter(pairs))
+    np.testing.assert_array_equal(hr, data.read_image(drawn[0]))
+    np.testing.assert_array_equal(lr, data.bicubic_resize(hr.numpy(), 16, 16))
+    assert len({path.read_bytes() for path in drawn}) == 5
+
+
+def test_leaves_are_tested_on_a_photograph(small_leaves):
+    (photograph,) = names("leaves", "test")
+    assert photograph == matplotlib.cbook.get_sample_data(
+        "grace_hopper.jpg", asfileobj=False
+    )
+
+
+# --- BSDS500 ---
+
+
+@pytest.fixture
+def bsds500(keras_home, tmp_path, make_pictures):
+    """A small replica of the archive, where get_file looks before it downloads."""
+    for number, split in enumerate(["train", "test", "val"]):
+        make_pictures(tmp_path / split, [f"{split}.jpg"], seed=number)
+    (keras_home / "datasets").mkdir()
+    with tarfile.open(keras_home / "datasets/BSR_bsds500.tgz", "w:gz") as archive:
+        for split in ("train", "test", "val"):
+            archive.add(tmp_path / split, f"BSR/BSDS500/data/images/{split}")
+
+
+def test_bsds500_that_broke_off_is_fetched_again(bsds500, keras_home, monkeypatch):
+    archive = keras_home / "datasets/BSR_bsds500.tgz"
+    whole = archive.rename(keras_home / "elsewhere.tgz")
+    archive.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    monkeypatch.setattr(sources, "BSDS500_URL", whole.as_uri())
+    assert len(names("bsds500", "train")) == 1
+    assert archive.read_bytes() == whole.read_bytes()
+    assert not list((keras_home / "datasets").glob("tmp*"))
+
+
+def test_bsds500_tests_on_the_official_val(bsds500):
+    roles = {
+        role: {name.split("/")[-1] for name in names("bsds500", role)}
+        for role in ("train", "validation", "test")
+    }
+    assert roles == {
+        "train": {"train.jpg"},
+        "validation": {"test.jpg"},
+        "test": {"val.jpg"},
+    }
+
+
+def test_bsds500_out_of_reach_says_what_to_do(monkeypatch):
+    def unreachable(*args, **kwargs):
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(sources.keras.utils, "get_file", unreachable)
+    with pytest.raises(
+        ValueError, match="BSDS500 could not be fetched.*Put BSR_bsds500.tgz"
+    ):
+        data.load("bsds500", "train", 4)
+
+
+# --- All of them ---
+
+
+def test_no_picture_has_two_roles(bsds500, small_leaves, tmp_path, make_pictures):
+    make_pictures(tmp_path / "flat", [f"{number}.png" for number in range(12)])
+    for split in ("train", "validation", "test"):
+        make_pictures(tmp_path / "split" / split, [f"{split}.png"])
+    for dataset in ("bsds500", "leaves", tmp_path / "flat", tmp_path / "split"):
+        roles = ["train", "validation", "test"]
+        if dataset == tmp_path / "flat":
+            roles.remove("test")
+        pictures = [names(dataset, role) for role in roles]
+        assert all(pictures)
+        assert len(set.union(*pictures)) == sum(map(len, pictures))
+
+
+def test_scored_are_test_pictures_or_else_those_held_out():
+    assert sources.scored_split(["train", "validation", "test"]) == "test"
+    assert sources.scored_split(["train", "validation"]) == "validation"
+    assert sources.scored_split(["train", "validation", "all"]) == "validation"
+
+
+def test_a_new_dataset_is_one_entry(tmp_path, make_pictures, run_script, monkeypatch):
+    """From which a script then trains, and whose test pictures it scores."""
+    for number, split in enumerate(("train", "validation", "test")):
+        make_pictures(tmp_path / "lab" / split, [f"{split}.png"], seed=number)
+
+    def open_lab(scale, degradations):
+        assert (scale, degradations) == (2, ("bicubic",))
+        pairs = {
+            split: folders.pair_files(tmp_path / "lab" / split)
+            for split in ("train", "validation", "test")
+        }
+        return folders.splits_of_files(pairs, degradations)
+
+    monkeypatch.setitem(sources.DATASETS, "lab", open_lab)
+    folder, out = run_script(edsr, **TINY["edsr"], DATASET="lab")
+    assert folder.name == "edsr_x2_lab"
+    assert "train 1, validate 1, score 1" in out and "\ntest.png " in out
+    assert [row["name"] for row in read_csv(folder / "scores.csv")][1] == "EDSR"
+    with pytest.raises(ValueError, match='datasets .*"flowers", "lab"'):
+        data.load("nowhere", "train", 2)

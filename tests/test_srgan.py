@@ -6,23 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import pictures
 import srgan
 import training
-from test_espcn import noise, vgg_features
-from test_training import assert_same_state, read_csv
-
-TINY = {
-    "SCALE": 2,
-    "FILTERS": 4,
-    "BLOCKS": 1,
-    "PATCH_SIZE": 8,
-    "BATCH_SIZE": 2,
-    "EPOCHS": 2,
-    "GAN_EPOCHS": 2,
-    "STEPS_PER_EPOCH": 2,
-    "LEARNING_RATE": 1e-3,
-}
+from helpers import TINY, assert_same_state, noise, read_csv, vgg_features
 
 
 @pytest.fixture
@@ -33,7 +19,7 @@ def small_discriminator(monkeypatch):
 
 def make_gan(content="mse", adversarial_weight=1e-3, vgg_weights=None, optimizer=None):
     keras.utils.set_random_seed(0)
-    generator = srgan.build_srresnet(2, filters=4, blocks=1)
+    generator = srgan.build_srresnet(2, filters=4, blocks=1, image_skip=False)
     gan = srgan.SRGAN(generator, srgan.build_discriminator(16))
     make = optimizer or (lambda: keras.optimizers.Adam(1e-3))
     loss = srgan.make_content_loss(content, vgg_weights)
@@ -65,7 +51,7 @@ def test_srresnet_has_the_parameters_of_the_paper():
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
 def test_srresnet_gives_pixels_from_0_to_255(scale):
-    model = srgan.build_srresnet(scale, filters=4, blocks=1)
+    model = srgan.build_srresnet(scale, filters=4, blocks=1, image_skip=False)
     tail = model.get_layer("tail_conv")
     kernel, bias = tail.get_weights()
     tail.set_weights([1e3 * kernel, bias])
@@ -77,7 +63,7 @@ def test_srresnet_gives_pixels_from_0_to_255(scale):
 
 
 def test_training_starts_at_the_repeated_input():
-    model = srgan.build_srresnet(3, filters=4, blocks=1, image_skip=True)
+    model = srgan.build_srresnet(3, filters=4, blocks=1)
     image = noise(1, 5, 7, 3)
     expected = image.repeat(3, axis=1).repeat(3, axis=2)
     np.testing.assert_allclose(model(image), expected, atol=1e-3)
@@ -244,7 +230,7 @@ class Killed(BaseException):
 def test_run_killed_in_either_stage_goes_on(
     stage, run_script, tmp_path, monkeypatch, small_discriminator
 ):
-    folder, _ = run_script(srgan, **TINY)
+    folder, _ = run_script(srgan, **TINY["srgan"])
     results = folder.parent
     straight = results.rename(tmp_path / "straight")
     save = training.write_csv
@@ -257,9 +243,9 @@ def test_run_killed_in_either_stage_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(training, "write_csv", save_until_killed)
         with pytest.raises(Killed):
-            run_script(srgan, **TINY)
-    folder, out = run_script(srgan, **TINY)
-    assert "Going on in" in out and "after epoch 1" in out
+            run_script(srgan, **TINY["srgan"])
+    folder, out = run_script(srgan, **TINY["srgan"])
+    assert "Resuming" in out and "after epoch 1" in out
     for name in ("srresnet_x2_pictures", "srgan_x2_pictures"):
         assert_same_state(straight / name, results / name)
     again = keras.saving.load_model(folder / "discriminator.keras")
@@ -268,7 +254,7 @@ def test_run_killed_in_either_stage_goes_on(
 
 
 def test_two_stages_in_a_row(run_script, tmp_path, small_discriminator):
-    folder, out = run_script(srgan, **TINY)
+    folder, out = run_script(srgan, **TINY["srgan"])
     first, second = (folder.parent / f"{n}_x2_pictures" for n in ("srresnet", "srgan"))
     assert "PSNR falls in stage two by design" in out
     for name in (
@@ -289,12 +275,12 @@ def test_two_stages_in_a_row(run_script, tmp_path, small_discriminator):
 
 @pytest.mark.slow
 def test_stages_can_be_trained_further(run_script, tmp_path, small_discriminator):
-    second, _ = run_script(srgan, **TINY)
+    second, _ = run_script(srgan, **TINY["srgan"])
     first = second.with_name("srresnet_x2_pictures")
 
     # Another loss for stage two leaves stage one as it is.
     before = (first / "model.keras").stat().st_mtime_ns
-    _, out = run_script(srgan, **{**TINY, "ADVERSARIAL_WEIGHT": 0.01})
+    _, out = run_script(srgan, **{**TINY["srgan"], "ADVERSARIAL_WEIGHT": 0.01})
     assert (first / "model.keras").stat().st_mtime_ns == before
     assert "ADVERSARIAL_WEIGHT changed from 0.001 to 0.01: kept" in out
 
@@ -305,31 +291,32 @@ def test_stages_can_be_trained_further(run_script, tmp_path, small_discriminator
         "INITIAL_DISCRIMINATOR": str(second / "discriminator.keras"),
     }
     _, out = run_script(
-        srgan, **{**TINY, **constants}, RESULTS=str(tmp_path / "further")
+        srgan, **{**TINY["srgan"], **constants}, RESULTS=str(tmp_path / "further")
     )
     assert out.count("Starting from") == 2
 
 
+@pytest.mark.slow
 def test_interrupt_in_the_last_validation_ends_the_script_after_stage_one(
-    run_script, monkeypatch, small_discriminator, usual_ctrl_c
+    run_script, monkeypatch, small_discriminator, ctrl_c
 ):
-    draw = pictures.Preview.on_epoch_end
+    draw = training.Preview.on_epoch_end
 
     def interrupt_after_the_last_step(self, epoch, logs=None):
         draw(self, epoch, logs)
-        if epoch + 1 == TINY["EPOCHS"]:
+        if epoch + 1 == TINY["srgan"]["EPOCHS"]:
             signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pictures.Preview, "on_epoch_end", interrupt_after_the_last_step)
-        folder, out = run_script(srgan, **TINY)
+        patch.setattr(training.Preview, "on_epoch_end", interrupt_after_the_last_step)
+        folder, out = run_script(srgan, **TINY["srgan"])
     assert not folder.exists() and "SRResNet+" in out
-    folder, out = run_script(srgan, **TINY)
+    folder, out = run_script(srgan, **TINY["srgan"])
     assert folder.exists() and "SRGAN" in out
 
 
 def test_vgg19_out_of_reach_is_reported_before_stage_one(run_script, tmp_path):
-    constants = {**TINY, "CONTENT_LOSS": "vgg54", "VGG_WEIGHTS": "nowhere.h5"}
+    constants = {**TINY["srgan"], "CONTENT_LOSS": "vgg54", "VGG_WEIGHTS": "nowhere.h5"}
     with pytest.raises(ValueError, match="VGG_WEIGHTS = 'nowhere.h5'"):
         run_script(srgan, **constants)
     assert not (tmp_path / "results").exists()
@@ -337,7 +324,7 @@ def test_vgg19_out_of_reach_is_reported_before_stage_one(run_script, tmp_path):
 
 @pytest.mark.slow
 def test_without_the_game(run_script, vgg_weights):
-    constants = {**TINY, "ADVERSARIAL": False}
+    constants = {**TINY["srgan"], "ADVERSARIAL": False}
     folder, out = run_script(srgan, **constants)
     assert not folder.exists() and "SRResNet+" in out
     constants |= {"CONTENT_LOSS": "vgg22", "VGG_WEIGHTS": str(vgg_weights)}

@@ -1,69 +1,36 @@
-"""Whole runs of edsr.py with a tiny network: results, stops, and going on."""
+"""Whole runs of edsr.py with a tiny network: results, stops, and resuming."""
 
-import csv
 import functools
-import json
 import os
-import pathlib
 import subprocess
 import sys
+import types
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
+import data
+import drawings
 import edsr
 import training
-
-PROJECT = pathlib.Path(__file__).parent.parent
-
-TINY = {
-    "SCALE": 2,
-    "FILTERS": 4,
-    "BLOCKS": 1,
-    "PATCH_SIZE": 12,
-    "EPOCHS": 2,
-    "STEPS_PER_EPOCH": 3,
-    "WARMUP_STEPS": 2,
-    "LEARNING_RATE": 1e-2,
-    "PRECISION": "float32",
-}
+import upscale
+from helpers import PROJECT, TINY, assert_same_state, noise, read_csv, state_of
 
 
 @pytest.fixture
 def run_edsr(run_script):
     def run(**constants):
-        return run_script(edsr, **{**TINY, **constants})
+        return run_script(edsr, **{**TINY["edsr"], **constants})
 
     return run
-
-
-def read_csv(path):
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def state_of(folder):
-    """The state file: its arrays, and its meta data."""
-    state = np.load(folder / "state.npz")
-    meta = json.loads(str(state["meta"]))
-    return {name: state[name] for name in state.files if name != "meta"}, meta
-
-
-def assert_same_state(folder, other):
-    (arrays, meta), (other_arrays, other_meta) = state_of(folder), state_of(other)
-    assert arrays.keys() == other_arrays.keys()
-    for name, array in arrays.items():
-        np.testing.assert_array_equal(array, other_arrays[name])
-    assert meta["history"] == other_meta["history"]
-    assert meta["best"] == other_meta["best"]
 
 
 # --- A run and its results ---
 
 
-def test_run_leaves_everything_the_readme_promises(run_edsr):
+def test_run_leaves_everything_the_docs_promise(run_edsr, smooth_pictures):
     folder, out = run_edsr()
     for name in ("samples.png", "curves.png", "comparison.png"):
         assert Image.open(folder / name).size[0] > 150
@@ -77,13 +44,31 @@ def test_run_leaves_everything_the_readme_promises(run_edsr):
     for row in scores:
         assert f"{float(row['psnr_y']):.2f}" in out
     assert not list(folder.rglob(".*"))
-    assert f"EDSR x2 on '{edsr.DATASET}'" in out.splitlines()[0]
+    assert f"EDSR x2 on '{smooth_pictures}'" in out.splitlines()[0]
+    assert edsr.DATASET == "leaves"  # the block is as it was
 
 
-@pytest.mark.parametrize("steps", [1, 3])
-def test_short_runs_need_no_other_warm_up(run_edsr, steps):
-    folder, _ = run_edsr(EPOCHS=1, STEPS_PER_EPOCH=steps, WARMUP_STEPS=200)
-    assert (folder / "model.keras").exists()
+@pytest.mark.parametrize("steps, warmup", [(1, 0), (3, 0), (40, 4), (5000, 200)])
+def test_warm_up_takes_a_tenth_of_short_runs_at_most(steps, warmup):
+    schedule = training.warmup_cosine(8e-4, steps, 200)
+    places = sorted({0, 1, warmup // 2, warmup, warmup + 1, steps // 2, steps})
+    rates = [float(schedule(step)) for step in places]
+    for step, rate in zip(places, rates):
+        if step < warmup:
+            expected = 8e-4 * step / warmup
+        else:
+            angle = np.pi * (step - warmup) / (steps - warmup)
+            expected = 8e-4 * (1 + np.cos(angle)) / 2
+        np.testing.assert_allclose(rate, expected, rtol=1e-3, atol=1e-9)
+
+
+def test_run_of_one_step_trains(run_edsr):
+    folder, _ = run_edsr(EPOCHS=1, STEPS_PER_EPOCH=1, WARMUP_STEPS=200)
+    model = keras.saving.load_model(folder / "model.keras")
+    start = edsr.build_edsr(2, filters=4, blocks=1)
+    kernel = model.get_layer("tail").kernel
+    assert np.abs(start.get_layer("tail").kernel).max() == 0  # where it starts
+    assert 0 < np.abs(kernel).max() < np.inf
 
 
 def test_mistaken_setting_leaves_the_old_run_in_place(run_edsr):
@@ -122,23 +107,16 @@ def test_model_is_the_best_of_the_validation(run_edsr):
     assert state_of(folder)[1]["best"] == max(scores)
 
 
-def test_float32_copy_keeps_the_network(tiny_network):
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = tiny_network(2)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    reference = tiny_network(2)
-    copy = training.float32_copy(model)
-    image = np.random.default_rng(0).uniform(0, 255, (1, 8, 8, 3))
-    np.testing.assert_array_equal(copy(image), reference(image))
+# --- Resuming ---
 
 
-# --- Going on ---
-
-
-def test_finished_run_goes_straight_to_the_report(run_edsr):
+def test_finished_run_goes_straight_to_the_report(run_edsr, monkeypatch):
+    """Whatever other variables there are: only those of the block are settings."""
     folder, _ = run_edsr()
+    settings = state_of(folder)[1]["settings"]
+    assert settings.keys() == {*edsr.SETTINGS} - {"RESULTS"}
+    monkeypatch.setattr(edsr, "HR", 3, raising=False)
+    monkeypatch.setattr(edsr, "MY_NOTE", "some text", raising=False)
     before = state_of(folder)
     model = (folder / "model.keras").stat().st_mtime_ns
     (folder / "scores.csv").unlink()
@@ -147,12 +125,13 @@ def test_finished_run_goes_straight_to_the_report(run_edsr):
     assert (folder / "scores.csv").exists()
     assert (folder / "model.keras").stat().st_mtime_ns == model
     assert state_of(folder)[1] == before[1]
+    assert list(folder.parent.glob("[!.]*")) == [folder]
 
 
-def test_raised_epochs_go_on(run_edsr):
+def test_raised_epochs_resume(run_edsr):
     folder, _ = run_edsr()
     folder, out = run_edsr(EPOCHS=3)
-    assert "Going on in" in out and "after epoch 2" in out
+    assert "Resuming " in out and "after epoch 2" in out
     assert [row["epoch"] for row in read_csv(folder / "history.csv")] == ["1", "2", "3"]
 
 
@@ -207,32 +186,6 @@ def test_same_seed_same_weights_other_seed_others(run_edsr, tmp_path):
 # --- Initial weights ---
 
 
-def test_initial_weights_take_over_all_but_the_upsampling(run_edsr, tmp_path, capsys):
-    folder, _ = run_edsr(SCALE=2)
-    source = keras.saving.load_model(folder / "model.keras")
-    model = edsr.build_edsr(4, filters=4, blocks=1)
-    training.load_initial_weights(model, folder / "model.keras")
-    assert "taken over" in capsys.readouterr().out
-    for name in ("head", "block1_conv1", "body_end", "tail"):
-        for ours, theirs in zip(
-            model.get_layer(name).get_weights(), source.get_layer(name).get_weights()
-        ):
-            np.testing.assert_array_equal(ours, theirs)
-
-
-def test_initial_weights_that_cannot_serve_are_named(tmp_path):
-    model = edsr.build_edsr(2, filters=4, blocks=1)
-    with pytest.raises(
-        ValueError, match="cannot be loaded: .*nowhere.keras: there is no"
-    ):
-        training.load_initial_weights(model, str(tmp_path / "nowhere.keras"))
-    inputs = keras.Input((None, None, 3))
-    other = keras.Model(inputs, keras.layers.Conv2D(3, 1, name="other")(inputs))
-    training.save_model(other, tmp_path / "other.keras")
-    with pytest.raises(ValueError, match="share no layer"):
-        training.load_initial_weights(model, str(tmp_path / "other.keras"))
-
-
 def test_initial_weights_are_needed_at_the_start_alone(run_edsr, tmp_path):
     folder, _ = run_edsr()
     # Of the same folder, which is moved aside since the learning rate changes.
@@ -240,8 +193,8 @@ def test_initial_weights_are_needed_at_the_start_alone(run_edsr, tmp_path):
     _, out = run_edsr(**further)
     assert "Starting from" in out and "LEARNING_RATE changed" in out
     (folder / "model.keras").unlink()
-    _, out = run_edsr(**further, EPOCHS=9)
-    assert "Going on in" in out and "Starting from" not in out
+    _, out = run_edsr(**further, EPOCHS=3)
+    assert "Resuming " in out and "Starting from" not in out
 
 
 def test_importing_the_script_trains_nothing(tmp_path):
@@ -298,7 +251,7 @@ def test_not_a_number_ends_training_and_the_last_good_state_is_kept(
     for weight in keras.saving.load_model(folder / "model.keras").get_weights():
         assert np.isfinite(weight).all()
     folder, out = run_edsr(EPOCHS=3)
-    assert "Going on" in out
+    assert "Resuming " in out
     assert_same_state(straight, folder)
 
 
@@ -334,3 +287,146 @@ def test_results_that_cannot_be_written_are_named(run_edsr, tmp_path):
 def test_not_a_number_in_the_first_epoch_is_an_error(run_broken):
     with pytest.raises(ValueError, match="loss became nan in step 2 of epoch 1"):
         run_broken(epoch=1)
+
+
+# --- What is set ---
+
+
+class Seen(Exception):
+    """Ends a run as soon as the test has seen enough."""
+
+
+@pytest.fixture
+def first_batch(run_edsr, monkeypatch):
+    """Starts a run of edsr.py; gives the first batch (LR, HR) of its training."""
+
+    def run(**constants):
+        def look(batch, path):
+            raise Seen([side.numpy() for side in batch])
+
+        with monkeypatch.context() as patch:
+            patch.setattr(drawings, "draw_samples", look)
+            with pytest.raises(Seen) as seen:
+                run_edsr(**constants)
+        return seen.value.args[0]
+
+    return run
+
+
+def test_noise_is_put_on_what_the_network_sees(first_batch):
+    clean, hr = first_batch(BATCH_SIZE=16)
+    noisy, same_hr = first_batch(BATCH_SIZE=16, NOISE=30.0)
+    np.testing.assert_array_equal(hr, same_hr)
+    inside = (clean > 100) & (clean < 155)  # where hardly anything is clipped
+    assert inside.sum() > 500
+    grain = (noisy.astype(float) - clean)[inside]
+    assert abs(grain.std() - 30) < 2 and abs(grain.mean()) < 3
+
+
+@pytest.mark.parametrize("degradation", ["area", ("bicubic", "area"), "realistic"])
+def test_lr_is_made_as_set(first_batch, degradation):
+    lr, hr = first_batch(DEGRADATION=degradation, BATCH_SIZE=32)
+    means = hr.reshape(32, 12, 2, 12, 2, 3).mean((2, 4))
+    by_area = np.abs(lr - means).max(axis=(1, 2, 3)) <= 0.5
+    # Away from the border, where a patch lacks its neighbours.
+    bicubic = np.stack([data.bicubic_resize(patch, 12, 12) for patch in hr])
+    by_bicubic = (lr == bicubic)[:, 2:-2, 2:-2].all(axis=(1, 2, 3))
+    if degradation == "area":
+        assert by_area.all() and not by_bicubic.any()
+    elif degradation == "realistic":
+        assert not by_area.any() and not by_bicubic.any()
+    else:  # in turns: b.png by area
+        assert by_area.any() and by_bicubic.any() and (by_area ^ by_bicubic).all()
+
+
+# --- Callbacks ---
+
+
+def without_metrics(monkeypatch):
+    """Makes scripts compile their networks without any metric."""
+    compiled = keras.Model.compile
+    monkeypatch.setattr(
+        keras.Model,
+        "compile",
+        lambda self, *args, metrics=None, **kwargs: compiled(self, *args, **kwargs),
+    )
+
+
+def test_run_without_a_measured_psnr_keeps_the_last_network(run_edsr, monkeypatch):
+    without_metrics(monkeypatch)
+    networks = []
+    for epochs in (2, 3):
+        folder, out = run_edsr(EPOCHS=epochs)
+        history = read_csv(folder / "history.csv")
+        assert len(history) == epochs
+        assert history[0].keys() == {"epoch", "loss", "val_loss"}
+        weights = keras.saving.load_model(folder / "model.keras").get_weights()
+        arrays = [*state_of(folder)[0].values()][: len(weights)]
+        for ours, theirs in zip(weights, arrays, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        networks.append(weights)
+    assert "Resuming " in out and "PSNR Y" in out
+    assert any((a != b).any() for a, b in zip(*networks))
+
+
+def test_early_stopping_counts_on_from_the_history():
+    """A gain, then two epochs without; the third without ends it, here or after a stop."""
+    losses = [5.0, 4.0, 4.5, 4.0, 4.1]
+    for before in range(len(losses)):
+        history = [{"epoch": n + 1, "loss": x} for n, x in enumerate(losses[:before])]
+        run = types.SimpleNamespace(history=history)
+        callback = training.EarlyStopping(run, "loss", patience=3)
+        model = types.SimpleNamespace(stop_training=False)
+        callback.set_model(model)
+        callback.on_train_begin()
+        for number in range(before, len(losses)):
+            assert not model.stop_training
+            callback.on_epoch_end(number, {"loss": losses[number]})
+        assert model.stop_training
+    callback.on_train_begin()  # EPOCHS was raised
+    assert not model.stop_training
+
+
+@pytest.fixture
+def preview(tiny_network, tmp_path):
+    """A preview of a random picture, of size 60x40, with a random network."""
+    hr = noise(40, 60, 3)
+    pair = data.bicubic_resize(hr, 20, 30), hr
+    return training.Preview(tiny_network(2), pair, tmp_path / "preview", every=5)
+
+
+def test_preview_shows_the_network_as_it_is(preview, monkeypatch):
+    shown = {}
+    monkeypatch.setattr(
+        drawings,
+        "show",
+        lambda axes, image, title="inset": shown.setdefault(title, []).append(image),
+    )
+    preview.on_epoch_end(9)
+    (title,) = [title for title in shown if "epoch 10" in title]
+    sr = upscale.upscale(preview.network, preview.lr)
+    np.testing.assert_array_equal(shown[title][0], sr)
+    bicubic = data.bicubic_resize(preview.lr, 40, 60)
+    detail = drawings.find_detail(preview.hr, bicubic, 1 / 6)
+    np.testing.assert_array_equal(shown["inset"][1], sr[detail])
+
+
+def test_preview_is_drawn_after_the_first_epoch_and_every_so_many(preview):
+    for epoch in range(11):
+        preview.on_epoch_end(epoch)
+    names = sorted(path.stem for path in preview.folder.iterdir())
+    assert names == ["epoch_0001", "epoch_0005", "epoch_0010"]
+
+
+def test_preview_of_the_first_epoch_alone(preview):
+    preview.every = 0
+    for epoch in range(3):
+        preview.on_epoch_end(epoch)
+    assert [path.stem for path in preview.folder.iterdir()] == ["epoch_0001"]
+
+
+def test_preview_of_a_large_picture_is_its_middle(tiny_network, tmp_path):
+    lr, hr = noise(200, 300, 3), noise(400, 600, 3)
+    preview = training.Preview(tiny_network(2), (lr, hr), tmp_path)
+    np.testing.assert_array_equal(preview.lr, lr[4:196, 54:246])
+    np.testing.assert_array_equal(preview.hr, hr[8:392, 108:492])

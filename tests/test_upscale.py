@@ -1,103 +1,389 @@
+"""The command: files and folders, every mode, and what goes wrong."""
+
+import os
+import pathlib
+import sys
+
 import keras
 import numpy as np
 import pytest
-import skimage.color
+from PIL import Image, ImageCms
 
 import data
 import upscale
+from core import networks
+from helpers import noise, run_process
+
+MODES = ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I", "I;16", "F"]
 
 
-def noise(*shape, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+@pytest.fixture
+def run(model_file, tmp_path, monkeypatch, run_command):
+    """Runs the command in a folder; gives its exit status and all it printed."""
+
+    def run(*arguments, model=model_file):
+        return run_command(upscale, *arguments, "--model", model)
+
+    monkeypatch.chdir(tmp_path)
+    return run
 
 
-def untiled(model, image):
-    return upscale.to_uint8(model.predict_on_batch(image[None])[0])
+def draw(path, mode="RGB", size=(9, 7), **options):
+    pixels = noise(size[1], size[0], 4)
+    image = Image.fromarray(pixels).convert("RGB")
+    if mode == "RGBA":
+        image = Image.fromarray(pixels)
+    elif mode in ("LA", "PA"):
+        image = Image.fromarray(pixels).convert("LA").convert(mode)
+    else:
+        image = image.convert(mode)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **options)
+    return image
 
 
-@pytest.mark.parametrize("scale", [2, 3, 4])
-@pytest.mark.parametrize("size", [(1, 1), (7, 500), (32, 32), (33, 31), (61, 90)])
-def test_tiles_give_what_the_whole_gives(tiny_network, scale, size):
-    model = tiny_network(scale)
-    image = noise(*size, 3)
-    result = upscale.upscale(model, image, tile=32)
-    assert result.shape == (size[0] * scale, size[1] * scale, 3)
-    assert result.dtype == np.uint8
-    difference = np.abs(result.astype(int) - untiled(model, image))
-    assert difference.max() <= 1
+def test_files_and_folders(run, tmp_path):
+    draw(tmp_path / "one.jpg")
+    draw(tmp_path / "holiday/two.png")
+    draw(tmp_path / "holiday/day 2/três.webp", size=(5, 4))
+    (tmp_path / "holiday/notes.txt").write_text("no picture")
+    status, out = run("one.jpg", "holiday")
+    assert status == 0 and "3 of 3" in out
+    sizes = {
+        str(path.relative_to(tmp_path / "upscaled")): Image.open(path).size
+        for path in (tmp_path / "upscaled").rglob("*.*")
+    }
+    expected = {"one_x2.png": (18, 14), "two_x2.png": (18, 14)}
+    assert sizes == {**expected, "day 2/três_x2.png": (10, 8)}
 
 
-def test_tiles_without_overlap_would_be_seen(tiny_network, monkeypatch):
-    model, image = tiny_network(2), noise(61, 90, 3)
-    monkeypatch.setattr(upscale, "receptive_radius", lambda model: 0)
-    result = upscale.upscale(model, image, tile=32)
-    assert np.abs(result.astype(int) - untiled(model, image)).max() > 10
+def test_result_is_that_of_the_network(run, model_file, tmp_path):
+    draw(tmp_path / "a.png")
+    model = keras.saving.load_model(model_file)
+    image = data.read_image(tmp_path / "a.png")
+    for arguments, ensemble in [((), False), (("--self-ensemble",), True)]:
+        assert run("a.png", *arguments)[0] == 0
+        result = np.asarray(Image.open(tmp_path / "upscaled/a_x2.png"))
+        np.testing.assert_array_equal(result, upscale.upscale(model, image, ensemble))
 
 
-@pytest.mark.parametrize("length", [1, 31, 32, 33, 47, 48, 49, 64, 100, 1000])
-def test_windows_cover_every_pixel_once(length):
-    windows = upscale._windows(length, 32, 8)
-    kept = [pixel for *_, first, last in windows for pixel in range(first, last)]
-    assert kept == list(range(length))
-    (size,) = {end - start for start, end, _, _ in windows}
-    assert size <= 32 and len(windows) * size < length + 16 * len(windows)
-    for start, end, first, last in windows:
-        assert start >= 0 and end <= length
-        assert first - start >= 8 or first == 0
-        assert end - last >= 8 or last == length
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode(mode, run, tmp_path):
+    name = "a.tiff"
+    draw(tmp_path / name, mode)
+    status, out = run(name, "--format", "same")
+    assert status == 0, out
+    opened = Image.open(tmp_path / name)
+    result = Image.open(tmp_path / "upscaled/a_x2.tiff")
+    assert result.size == (18, 14)
+    grey = mode[0] in "1LIF" or mode == "PA"  # which is made of grey
+    transparent = mode in ("LA", "RGBA", "PA") and opened.has_transparency_data
+    assert result.mode == ("L" if grey else "RGB") + ("A" if transparent else "")
+    assert ("more than 8 bits" in out) == (mode[0] == "I")
+    assert ("floating-point" in out) == (mode == "F")
 
 
-def test_radius_is_the_sum_of_the_kernels(tiny_network):
-    # head, 2 blocks of 2, body end, two upsampling stages, tail, and the image skip
-    assert upscale.receptive_radius(tiny_network(4)) == 1 + 4 + 1 + 2 + 1 + 1
+def test_16_bits_a_channel(run, tmp_path):
+    pixels = np.full((7, 9), 0x8000, np.uint16)
+    Image.fromarray(pixels).save(tmp_path / "grey.png")
+    status, out = run("grey.png")
+    assert status == 0 and "more than 8 bits" in out
+    assert Image.open(tmp_path / "upscaled/grey_x2.png").mode == "L"
 
 
-def test_self_ensemble_is_the_mean_of_eight_turns(tiny_network):
-    model, image = tiny_network(2), noise(13, 21, 3)
-    total = 0
-    for mirrored in (False, True):
-        for turn in range(4):
-            x = np.rot90(image[::-1] if mirrored else image, turn)
-            y = np.rot90(model(x[None]).numpy()[0], -turn)
-            total += y[::-1] if mirrored else y
-    result = upscale.upscale(model, image, self_ensemble=True)
-    expected = upscale.to_uint8(total / 8)
-    assert np.abs(result.astype(int) - expected).max() <= 1
-    assert (result == expected).mean() > 0.99
-
-
-def test_luma_network_enlarges_y_and_takes_colour_from_bicubic():
-    # A network that only repeats pixels, so that the result can be said beforehand.
-    inputs = keras.Input((None, None, 1))
-    model = keras.Model(inputs, keras.layers.UpSampling2D(2)(inputs))
-    image = 80 + noise(10, 12, 3) // 4  # far from the ends of the range: no clipping
-    result = skimage.color.rgb2ycbcr(upscale.upscale(model, image))
-    y = skimage.color.rgb2ycbcr(image)[..., 0].repeat(2, axis=0).repeat(2, axis=1)
-    colour = data.bicubic_resize(skimage.color.rgb2ycbcr(image), 20, 24)[..., 1:]
-    assert np.abs(result[..., 0] - y).max() < 1
-    assert np.abs(result[..., 1:] - colour).max() < 1
-
-
-def test_float_and_uint8_pictures_give_the_same(tiny_network):
-    model, image = tiny_network(2), noise(9, 9, 3)
-    np.testing.assert_array_equal(
-        upscale.upscale(model, image), upscale.upscale(model, image.astype(np.float64))
-    )
-
-
-def test_errors_say_what_is_wrong(tiny_network):
-    with pytest.raises(ValueError, match="image must be RGB"):
-        upscale.upscale(tiny_network(2), noise(9, 9, 1))
+def test_16_bit_grey_of_which_one_is_transparent(tmp_path):
+    pixels = np.linspace(0, 65535, 63).astype(np.uint16).reshape(7, 9)
+    Image.fromarray(pixels).save(tmp_path / "a.png", transparency=int(pixels[3, 4]))
     inputs = keras.Input((None, None, 3))
-    smaller = keras.Model(inputs, keras.layers.AveragePooling2D(2)(inputs), name="half")
-    classes = keras.Model(
-        inputs, keras.layers.GlobalAveragePooling2D()(inputs), name="classes"
+    model = keras.Model(inputs, keras.layers.UpSampling2D(2)(inputs))
+    upscale.upscale_file(model, tmp_path / "a.png", tmp_path / "b.png")
+    result = np.asarray(Image.open(tmp_path / "b.png").convert("LA"))[::2, ::2]
+    opaque = pixels != pixels[3, 4]
+    np.testing.assert_allclose(result[..., 0][opaque], (pixels / 257)[opaque], atol=1)
+    assert result[0, 0, 1] == 255 and result[3, 4, 1] < 255
+
+
+def test_alpha_is_enlarged_beside_the_colours(run, tmp_path):
+    image = draw(tmp_path / "a.png", "RGBA")
+    run("a.png")
+    result = Image.open(tmp_path / "upscaled/a_x2.png")
+    expected = image.getchannel("A").resize((18, 14), Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(result.getchannel("A"), expected)
+
+
+def test_transparent_picture_called_jpeg_is_named(run, tmp_path):
+    draw(tmp_path / "a.png", "RGBA").save(tmp_path / "b.jpg", format="png")
+    status, _ = run("b.jpg", "--format", "same")
+    assert "b.jpg is transparent, which b_x2.jpg cannot be" in status
+    assert run("b.jpg")[0] == 0
+
+
+def test_result_too_large_for_its_format_is_named_before_the_work(
+    run, tmp_path, monkeypatch
+):
+    for name, largest in upscale.LARGEST.items():  # Pillow says the same
+        Image.new("L", (largest, 1)).save(tmp_path / "b.jpg", format=name)
+        with pytest.raises((OSError, ValueError)):
+            Image.new("L", (largest + 1, 1)).save(tmp_path / "b.jpg", format=name)
+    draw(tmp_path / "a.jpg")
+    monkeypatch.setitem(upscale.LARGEST, "JPEG", 17)
+    arguments = ["a.jpg", "--format", "same"]
+    with monkeypatch.context() as patch:
+        patch.setattr(upscale, "upscale", None)
+        status, _ = run(*arguments)
+    assert (
+        "a.jpg would become 18x14 pixels, but JPEG allows at most 17: leave out"
+        in status
     )
-    colours = keras.Model(inputs, keras.layers.Conv2D(5, 1)(inputs), name="five")
-    for model, message in [
-        (smaller, "half makes 16x16 pixels of 32x32"),
-        (classes, "classes does not take a picture of any size"),
-        (colours, "five does not take and give RGB or luma"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            upscale.upscale(model, noise(9, 9, 3))
+    assert run("a.jpg")[0] == 0 and run(*arguments, "--scale", 1.5)[0] == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+def test_name_that_is_no_utf8_costs_no_picture(model_file, tmp_path):
+    name = os.fsdecode(b"caf\xe9")
+    draw(tmp_path / f"in/{name}.png")
+    draw(tmp_path / "in/z.png")
+    status, out, _ = run_process(tmp_path, "upscale.py", "in", "--model", model_file)
+    assert status == 0, out
+    results = {path.name for path in (tmp_path / "upscaled").iterdir()}
+    assert results == {f"{name}_x2.png", "z_x2.png"}
+
+
+def test_what_transparency_hides_stays_hidden(tmp_path):
+    """A white square on transparent black, and a network that looks at its neighbours."""
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.AveragePooling2D(3, strides=1, padding="same")(inputs)
+    model = keras.Model(inputs, keras.layers.UpSampling2D(2)(x))
+    pixels = np.zeros((20, 20, 4), np.uint8)
+    pixels[5:15, 5:15] = 255
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    upscale.upscale_file(model, tmp_path / "a.png", tmp_path / "b.png")
+    result = np.asarray(Image.open(tmp_path / "b.png"))
+    visible = result[result[..., 3] > 0]
+    assert len(visible) and visible[:, :3].min() >= 250
+
+
+def test_orientation_profile_and_exif_are_kept(run, tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "on the beach"  # turned by 90 degrees
+    draw(tmp_path / "a.jpg", exif=exif, icc_profile=profile)
+    for arguments, name in [((), "a_x2.png"), (("--format", "same"), "a_x2.jpg")]:
+        assert run("a.jpg", *arguments)[0] == 0
+        result = Image.open(tmp_path / "upscaled" / name)
+        assert result.size == (14, 18)
+        assert result.info["icc_profile"] == profile
+        assert result.getexif().get(0x010E) == "on the beach"
+        assert result.getexif().get(0x0112, 1) == 1
+
+
+def test_grey_palette_with_a_profile_of_colours_stays_rgb(run, tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    palette = Image.new("L", (9, 7), 90).convert("P")
+    palette.save(tmp_path / "a.png", icc_profile=profile)
+    run("a.png")
+    result = Image.open(tmp_path / "upscaled/a_x2.png")
+    assert result.mode == "RGB" and result.info["icc_profile"] == profile
+
+
+@pytest.mark.parametrize(
+    "scale, size", [(3.4, (31, 24)), (1.5, (14, 10)), (0.1, (1, 1))]
+)
+def test_any_final_size(scale, size, run, tmp_path):
+    draw(tmp_path / "a.png")
+    assert run("a.png", "--scale", scale)[0] == 0
+    assert Image.open(tmp_path / f"upscaled/a_x{scale:g}.png").size == size
+
+
+def test_bad_pictures_are_named_and_the_others_done(run, tmp_path):
+    draw(tmp_path / "good.png")
+    whole = (tmp_path / "good.png").read_bytes()
+    (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.png").write_text("no picture")
+    status, out = run("half.png", "nowhere.png", "text.png", "good.png")
+    first, *lines = status.splitlines()
+    assert first == "3 of 4 failed:"
+    for name, line in zip(("half.png", "nowhere.png", "text.png"), lines):
+        assert line.startswith(f"{name} cannot be read as a picture: ")
+    assert [p.name for p in (tmp_path / "upscaled").iterdir()] == ["good_x2.png"]
+
+
+def test_results_of_other_formats_are_refused_before_the_work(tmp_path):
+    with pytest.raises(ValueError, match="b.gif is none of JPEG, PNG, TIFF, WEBP"):
+        upscale.upscale_file(None, tmp_path / "a.png", tmp_path / "b.gif")
+
+
+def test_no_input_is_overwritten(run, tmp_path):
+    draw(tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    status, _ = run("a.png", "--output", ".", "--suffix", "")
+    assert "a.png would be overwritten" in status
+    assert (tmp_path / "a.png").read_bytes() == before
+
+
+def test_pictures_that_differ_in_their_ending_alone(run, tmp_path):
+    for name in ("in/a.png", "in/a.jpg", "other/a.jpg"):
+        draw(tmp_path / name)
+    assert run("in")[0] == 0
+    results = {path.name for path in (tmp_path / "upscaled").iterdir()}
+    assert results == {"a_x2.png", "a.png_x2.png"}
+    jobs = upscale.plan(
+        [(pathlib.Path(name), pathlib.Path(name)) for name in ("a.png", "A.jpg")],
+        pathlib.Path("out"),
+        "_x2",
+        same_format=False,
+    )  # which are two files on any disk, unlike a_x2.png and A_x2.png
+    assert [path.name for path in jobs.values()] == ["a_x2.png", "A.jpg_x2.png"]
+    status, _ = run("in/a.jpg", "other/a.jpg", "--output", "new")
+    assert "would both become" in status
+    assert not (tmp_path / "new").exists()
+
+
+def test_results_beside_the_pictures(run, tmp_path):
+    draw(tmp_path / "in/a.png")
+    for arguments in (("in", "--output", "."), ("in", "--output", "in")):
+        assert "1 of 1" in run(*arguments)[1]
+    assert (tmp_path / "a_x2.png").exists() and (tmp_path / "in/a_x2.png").exists()
+
+
+def test_damaged_exif_costs_no_picture(run, tmp_path, monkeypatch):
+    draw(tmp_path / "a.png")
+
+    def broken(self, *arguments):
+        raise TypeError("required argument is not an integer")
+
+    monkeypatch.setattr(Image.Exif, "tobytes", broken)
+    status, out = run("a.png")
+    assert status == 0 and "EXIF data is damaged and was left out" in out
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
+def test_exif_that_cannot_be_read_is_left_out(run, tmp_path, ending):
+    name = f"a.{ending}"
+    draw(tmp_path / name, exif=b"Exif\0\0garbage, not a TIFF header")
+    status, out = run(name)
+    assert status == 0 and "EXIF data is damaged and was left out" in out
+    with Image.open(tmp_path / "upscaled" / "a_x2.png") as result:
+        assert result.size == (18, 14)
+
+
+def test_exif_of_tiff_is_kept_and_its_structure_is_not(run, tmp_path):
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "a camera", 6
+    draw(tmp_path / "a.tiff", exif=exif)
+    for arguments, name in [((), "a_x2.png"), (("--format", "same"), "a_x2.tiff")]:
+        assert run("a.tiff", *arguments)[0] == 0
+        result = Image.open(tmp_path / "upscaled" / name)
+        assert result.size == (14, 18) and result.getexif()[0x010F] == "a camera"
+
+
+def test_output_that_is_no_folder_is_named_before_the_work(run, tmp_path):
+    draw(tmp_path / "a.png")
+    status, out = run("a.png", "--output", "a.png")
+    assert (
+        "--output a.png cannot be written: a file is in the way" in status
+        and "1 of 1" not in out
+    )
+
+
+def test_own_results_are_not_enlarged_again(run, tmp_path):
+    draw(tmp_path / "a.png")
+    for _ in range(2):
+        status, out = run(".")
+        assert "1 of 1" in out
+
+
+def test_full_disk_leaves_nothing_half_written(run, tmp_path, monkeypatch):
+    draw(tmp_path / "a.png")
+
+    def save(self, path, **options):
+        pathlib.Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", save)
+    status, _ = run("a.png")
+    assert "a_x2.png cannot be written: No space left on device" in status
+    assert not list((tmp_path / "upscaled").iterdir())
+
+
+def test_network_that_answers_with_nan_is_named(run, tmp_path, tiny_network):
+    draw(tmp_path / "a.png")
+    model = tiny_network(2)
+    model.set_weights([np.nan * weight for weight in model.get_weights()])
+    networks.save_model(model, tmp_path / "nan.keras")
+    status, _ = run("a.png", model=tmp_path / "nan.keras")
+    assert "a.png: The output of edsr_x2 is not finite" in status
+    assert not list((tmp_path / "upscaled").iterdir())
+
+
+def test_what_is_no_network_is_refused(run, tmp_path):
+    draw(tmp_path / "a.png")
+    ran = tmp_path / "ran"
+    inputs = keras.Input((None, None, 3))
+    code = f"lambda x: (open({str(ran)!r}, 'w'), x)[1]"
+    doubled = keras.layers.UpSampling2D(2)(keras.layers.Lambda(eval(code))(inputs))
+    keras.Model(inputs, doubled).save(tmp_path / "lambda.keras")
+    ran.unlink(missing_ok=True)
+
+    class Custom(keras.layers.Layer):
+        def call(self, x):
+            return x
+
+    custom = keras.layers.UpSampling2D(2)(Custom()(inputs))
+    keras.Model(inputs, custom).save(tmp_path / "custom.keras")
+    half = keras.layers.AveragePooling2D(2)(inputs)
+    keras.Model(inputs, half, name="half").save(tmp_path / "half.keras")
+    (tmp_path / "text.keras").write_text("no model")
+    whole = (tmp_path / "half.keras").read_bytes()
+    (tmp_path / "broken.keras").write_bytes(whole[: len(whole) // 2])
+    for name, reason in {
+        "nowhere.keras": "there is no such file",
+        "text.keras": "is damaged, or not a model saved as .keras",
+        "broken.keras": "is damaged, or not a model saved as .keras",
+        "a.png": "is damaged, or not a model saved as .keras",
+        "lambda.keras": "is damaged, or contains Lambda layers or custom code, which is never",
+        "custom.keras": "is damaged, or contains Lambda layers or custom code, which is never",
+        "half.keras": "half.keras: half makes 16x16 pixels of 32x32: not a whole multiple of its input",
+    }.items():
+        status, _ = run("a.png", model=tmp_path / name)
+        assert status.startswith("upscale.py: ") and reason in status
+        assert len(status.splitlines()) == 1
+    assert not ran.exists() and not (tmp_path / "upscaled").exists()
+
+
+def test_networks_of_others_that_only_one_size_fits_are_named(run, tmp_path):
+    draw(tmp_path / "a.png")
+    inputs = keras.Input((8, 8, 3))
+    keras.Model(inputs, keras.layers.UpSampling2D(2)(inputs), name="fixed").save(
+        tmp_path / "fixed.keras"
+    )
+    status, _ = run("a.png", model=tmp_path / "fixed.keras")
+    assert "fixed.keras: fixed does not take a picture of any size" in status
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("--scale", "0"), "--scale must be more than 0 and less than 100"),
+        (("--scale", "100"), "--scale must be more than 0 and less than 100"),
+        (("--suffix", "a/b"), "--suffix is a part of file names, without slashes"),
+    ],
+)
+def test_mistaken_options_are_named(run, tmp_path, arguments, message):
+    draw(tmp_path / "a.png")
+    assert message in run("a.png", *arguments)[0]
+    assert not (tmp_path / "upscaled").exists()
+
+
+def test_folders_without_pictures_are_named(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "there are no pictures in these folders" in run("empty")[0]
+
+
+def test_command_as_a_user_runs_it(model_file, tmp_path):
+    draw(tmp_path / "photo.jpg")
+    arguments = ["photo.jpg", "nowhere.jpg", "--model", model_file]
+    status, out, _ = run_process(tmp_path, "upscale.py", *arguments)
+    assert status == 1
+    assert "1 of 2 failed:\nnowhere.jpg cannot be read" in out
+    assert Image.open(tmp_path / "upscaled/photo_x2.png").size == (18, 14)

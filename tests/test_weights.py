@@ -1,7 +1,6 @@
-"""The networks that ship: that they are what their names and their cards say."""
+"""The included networks: that they are what their names and their cards say."""
 
-import importlib.util
-import io
+import importlib
 import pathlib
 import subprocess
 import sys
@@ -13,30 +12,41 @@ from PIL import Image
 
 import data
 import edsr
+import espcn
 import metrics
+import settings
 import training
 import upscale
-from test_espcn import TINY
+from core.degradations import as_jpeg
+from helpers import PROJECT, TINY, edits
+from weights import train
 
-PROJECT = pathlib.Path(__file__).parent.parent
 FILES = sorted((PROJECT / "weights").glob("*.keras"))
 
 
 @pytest.fixture
-def train():
-    path = PROJECT / "weights" / "train.py"
-    spec = importlib.util.spec_from_file_location("train", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def run_train(monkeypatch, run_command, tmp_path):
+    """Runs train.py with one recipe, its results in a temporary folder; gives its exit
+    status and all it printed."""
+
+    def run(name, script, folder, constants, share=None):
+        for setting in script.SETTINGS:  # restored when the test ends
+            monkeypatch.setattr(script, setting, getattr(script, setting))
+        recipe = (script.__name__, folder, edits(constants))
+        monkeypatch.setattr(train, "PROJECT", tmp_path)
+        monkeypatch.setattr(train, "RECIPES", {name: recipe})
+        monkeypatch.setattr(train, "SHARE", {name: share} if share else {})
+        return run_command(train, name)
+
+    return run
 
 
-def test_default_networks_ship_and_all_are_small():
+def test_default_networks_are_included_and_all_are_small():
     scales = {0.5: 2, 2: 2, 2.1: 3, 3: 3, 3.4: 4, 4: 4, 8: 4}
     for final, scale in scales.items():
-        path = upscale.shipped_network(final, pathlib.Path("photo.png"))
+        path = upscale.included_network(final, pathlib.Path("photo.png"))
         assert path.stem == f"edsr_x{scale}" and path in FILES
-        path = upscale.shipped_network(final, pathlib.Path("photo.JPG"))
+        path = upscale.included_network(final, pathlib.Path("photo.JPG"))
         assert path.stem == "edsr_realistic_x4" and path in FILES
     assert sum(path.stat().st_size for path in FILES) <= 32e6
 
@@ -66,9 +76,7 @@ def test_realistic_network_is_better_on_jpeg_and_close_without(small_leaves):
         for name in ("edsr_realistic_x4", "edsr_x4")
     )
     lr, hr = photograph(4)
-    file = io.BytesIO()
-    Image.fromarray(lr).save(file, "JPEG", quality=75)
-    for lr, least in ((np.asarray(Image.open(file)), 0.3), (lr, -0.3)):
+    for lr, least in ((as_jpeg(lr, 75), 0.3), (lr, -0.3)):
         scores = [metrics.evaluate(net, [(lr, hr)]) for net in (realistic, clean)]
         assert scores[0]["psnr_y"] - scores[1]["psnr_y"] > least
 
@@ -83,29 +91,34 @@ def test_srgan_makes_more_detail_for_less_psnr(small_leaves):
     assert srgan["psnr_y"] < srresnet["psnr_y"]
 
 
-def test_each_network_has_a_card_with_the_command_that_made_it(train):
-    text = (PROJECT / "weights" / "README.md").read_text()
+def test_each_network_has_a_card_with_the_command_that_made_it():
+    text = (PROJECT / "weights" / "README.md").read_text(encoding="utf-8")
     for path in FILES:
         (card,) = [x for x in text.splitlines() if x.startswith(f"| `{path.name}`")]
         assert f"`python weights/train.py {path.stem}`" in card
-        script, _, constants = train.RECIPES[path.stem]
         assert ("¹" in card) == (path.stem in train.SHARE)  # which says it is a mean
-        assert constants.keys() <= vars(importlib.import_module(script)).keys()
     assert {path.stem for path in FILES} == train.RECIPES.keys()
 
 
-def test_train_runs_the_script_with_its_constants(
-    train, tmp_path, small_leaves, monkeypatch
-):
-    monkeypatch.setattr(train, "PROJECT", tmp_path)
-    monkeypatch.setattr(sys, "argv", ["train.py", "espcn_x3"])
-    constants = {**TINY, "DATASET": "leaves", "SCALE": 3}
-    espcn = importlib.import_module("espcn")
-    for name in (*constants, "RESULTS"):  # put back when the test ends
-        monkeypatch.setattr(espcn, name, getattr(espcn, name))
-    recipe = ("espcn", "espcn_x3_leaves", constants)
-    monkeypatch.setattr(train, "RECIPES", {"espcn_x3": recipe})
-    train.main()
+@pytest.mark.parametrize("name", train.RECIPES)
+def test_recipe_changes_settings_that_the_script_has(name):
+    script, folder, changes = train.RECIPES[name]
+    script = importlib.import_module(script)
+    namespace = dict(vars(script))
+    settings.change(namespace, script.SETTINGS, changes)
+    network, scale = name.split("_")[0], name.split("_")[-1]
+    assert scale == f"x{namespace['SCALE']}"
+    assert folder == f"{network}_{scale}_{namespace['DATASET']}"
+    start = namespace.get("INITIAL_WEIGHTS")
+    assert start is None or pathlib.Path(start) in FILES
+    assert start or name not in train.SHARE
+
+
+def test_train_runs_the_script_with_its_settings(run_train, tmp_path, small_leaves):
+    constants = {**TINY["espcn"], "DATASET": "leaves", "SCALE": 3}
+    arguments = ("espcn_x3", espcn, "espcn_x3_leaves", constants)
+    status, out = run_train(*arguments)
+    assert status == 0 and "New run" in out
     results = tmp_path / "results" / "weights" / "espcn_x3"
     paths = results / "espcn_x3_leaves" / "model.keras", results / "espcn_x3.keras"
     trained, packed = (keras.saving.load_model(path, safe_mode=True) for path in paths)
@@ -113,28 +126,26 @@ def test_train_runs_the_script_with_its_constants(
     for exact, rounded in zip(trained.get_weights(), packed.get_weights()):
         np.testing.assert_allclose(rounded, exact, rtol=2**-11, atol=2**-25)
     assert paths[1].stat().st_size < 0.7 * paths[0].stat().st_size
-    monkeypatch.setattr(sys, "argv", ["train.py", "nothing"])
-    with pytest.raises(SystemExit, match="name one of espcn_x3"):
-        train.main()
+    _, out = run_train(*arguments)
+    assert "has been trained for all of its 2 epochs" in out
 
 
-def test_mean_of_trained_and_initial_weights_ships(
-    train, tmp_path, small_leaves, tiny_network, monkeypatch
+def test_unknown_recipe_is_refused(run_command):
+    status, _ = run_command(train, "nothing")
+    assert status == f"weights/train.py: name one of {', '.join(train.RECIPES)}."
+
+
+def test_mean_of_trained_and_initial_weights_is_included(
+    run_train, tmp_path, small_leaves, tiny_network
 ):
     start = tmp_path / "start.keras"
     training.save_model(tiny_network(2), start)
     constants = dict(SCALE=2, FILTERS=4, BLOCKS=2, PATCH_SIZE=12, BATCH_SIZE=2)
     constants |= dict(EPOCHS=1, STEPS_PER_EPOCH=3, LEARNING_RATE=0.1)
     constants |= dict(INITIAL_WEIGHTS=str(start))
-    for name in (*constants, "RESULTS"):  # put back when the test ends
-        monkeypatch.setattr(edsr, name, getattr(edsr, name))
-    monkeypatch.setattr(train, "PROJECT", tmp_path)
-    monkeypatch.setattr(sys, "argv", ["train.py", "tiny"])
-    monkeypatch.setattr(
-        train, "RECIPES", {"tiny": ("edsr", "edsr_x2_leaves", constants)}
-    )
-    monkeypatch.setattr(train, "SHARE", {"tiny": 0.25})
-    train.main()
+    arguments = ("tiny", edsr, "edsr_x2_leaves", constants, 0.25)
+    status, _ = run_train(*arguments)
+    assert status == 0
     results = tmp_path / "results" / "weights" / "tiny"
     paths = start, results / "edsr_x2_leaves" / "model.keras", results / "tiny.keras"
     before, after, mean = (keras.saving.load_model(p).get_weights() for p in paths)
@@ -142,8 +153,8 @@ def test_mean_of_trained_and_initial_weights_ships(
     for a, b, m in zip(after, before, mean):
         np.testing.assert_allclose(m, 0.25 * a + 0.75 * b, rtol=1e-3, atol=1e-6)
     training.save_model(tiny_network(2, seed=1), start)
-    with pytest.raises(SystemExit, match="start.keras has changed since the run"):
-        train.main()
+    status, _ = run_train(*arguments)
+    assert "start.keras has changed since the run" in status
 
 
 def test_pictures_are_enlarged_right_after_cloning(tmp_path):

@@ -6,7 +6,9 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from PIL import Image, ImageFilter
 
-# What benchmarks/drawn.py varies. Where there are two numbers: from, to.
+from core.pixels import to_uint8
+
+# benchmarks/drawn.py varies these. Two numbers are a range.
 CONTRAST = (0.25, 1)  # of a picture's colours
 DEPTHS = (2, 4)
 BLADES = 0.15  # share of very thin leaves
@@ -14,7 +16,7 @@ SHARP = 0.4  # share of depths in focus
 BLUR = 1.5  # pixels, mean standard deviation of the others
 ROUGHNESS = 8  # grey levels, mean
 LIGHT = 20  # grey levels, mean
-LENS = (0.3, 0.8)  # pixels, standard deviation of a blur over everything
+LENS = (0.3, 0.8)  # pixels, standard deviation of the blur of the whole picture
 GRAIN = 2  # grey levels, mean
 
 
@@ -46,7 +48,7 @@ def draw_leaves(size, seed):
     picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(*LENS)))
     grain = rng.exponential(GRAIN) * rng.standard_normal((size, size, 1))
     image = np.asarray(picture)[..., :3] + grain
-    return np.clip(image + 0.5, 0, 255).astype(np.uint8)
+    return to_uint8(image)
 
 
 def _draw_depth(rng, size, count, contrast, background):
@@ -74,7 +76,7 @@ def _draw_depth(rng, size, count, contrast, background):
     roughness = rng.exponential(ROUGHNESS) * _noise(rng, size, rng.uniform(0, 1.2))
     light = rng.exponential(LIGHT) * _noise(rng, size, 2)
     leaves[..., :3] += (roughness + light)[..., None]
-    return Image.fromarray(np.clip(leaves + 0.5, 0, 255).astype(np.uint8))
+    return Image.fromarray(to_uint8(leaves))
 
 
 def _focus(rng, leaves):

@@ -1,25 +1,19 @@
-"""A training step of EDSR baseline x4: this project, the published Keras example, PyTorch.
+"""A training step of EDSR baseline x4: this project, the Keras example, PyTorch.
 
     pip install torch        # optional
-    python benchmarks/training.py
+    python -m benchmarks.steps
 
-The example's settings are Keras' defaults: float32, no image skip, and otherwise the same
-network. PyTorch has the same network in its fastest form here, bfloat16 and channels-last,
-not compiled and compiled. Losses, optimisers and batches of 16 are the same. All take turns,
-so that whatever else the machine does meets all of them; the medians of the times are
-printed, and of the ratios within a round.
+The published example's settings are Keras' defaults: float32, no image skip, and
+otherwise the same network. PyTorch runs that network in its fastest form on a CPU,
+bfloat16 and channels-last, both compiled and not. Losses, optimisers and batches of 16
+are the same. All take turns, so that other work of the machine slows all of them alike.
+The figures are the median times, and the median ratios within a round.
 
-The last lines are about whole epochs: `fit` on patches cut from pictures, in relation to
-`fit` on one and the same batch over and over, the quickest of each.
+The last lines compare whole epochs: `fit` on patches cut from pictures, relative to `fit`
+on one batch over and over, the fastest of each.
 """
 
-import os
-import pathlib
-import sys
 import time
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
 import keras
 import numpy as np
@@ -46,7 +40,8 @@ def keras_step(policy, image_skip):
 def torch_step(compiled):
     """The same network and step in PyTorch."""
     import torch
-    import torch_edsr
+
+    from benchmarks import torch_edsr
 
     model = torch_edsr.EDSR().to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), 1e-4)
@@ -73,7 +68,7 @@ def make_steps():
         try:
             steps[f"PyTorch, bfloat16, {name}"] = torch_step(compiled)
         except ImportError:
-            print("PyTorch is not installed: left out")
+            print("PyTorch is not installed and was left out")
             break
     return steps
 
@@ -115,13 +110,13 @@ def compare_epochs(patch_size, steps=10):
             seconds[name].append(time.perf_counter() - start)
     whole, bare = (min(times) for times in seconds.values())
     print(
-        f"An epoch on {patch_size}x{patch_size} patches: {whole / bare:.3f} of the bare "
-        "steps"
+        f"An epoch on {patch_size}x{patch_size} patches takes {whole / bare:.3f} times "
+        "as long as the bare steps"
     )
 
 
 def main():
-    print(hardware.name())
+    print(hardware.describe())
     steps = make_steps()
     for patch_size in (24, 48):
         compare_steps(steps, patch_size)

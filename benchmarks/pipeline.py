@@ -1,16 +1,17 @@
 """Patches per second, and the time to the first batch.
 
-    python benchmarks/data.py             # a minute
-    python benchmarks/data.py --div2k     # a replica of DIV2K as well: 13 GB, and minutes
+    python -m benchmarks.pipeline             # a minute
+    python -m benchmarks.pipeline --div2k     # also a replica of DIV2K: 13 GB, minutes
 
-The pipeline of the published Keras example has the same pictures in memory and cuts one
-patch from each in turn, which it turns and mirrors. Both take turns; the medians are
-printed. For the cold start 200 drawn pictures are written as JPEG files, and forgotten by
-the system's cache before they are read (on Linux).
+The pipeline of the published Keras example has the same pictures in memory, cuts one
+patch from each in turn, and turns and mirrors it. Both pipelines take turns; the figures
+are medians. For the cold start, 200 drawn pictures are written as JPEG files and dropped
+from the system's cache before they are read (Linux only).
 
-The replica of DIV2K has 900 pictures of 2040x1356 pixels, pieced together of drawn ones, in
-the folders of DIV2K's zips. With the memory cache and with the cache file, the time to the
-first batch and the memory are printed, each of a process of its own (on Linux).
+The replica of DIV2K is 900 pictures of 2040x1356 pixels, pieced together from drawn ones,
+in the folders of DIV2K's zips. The time to the first batch and the memory are measured
+once with the pictures in memory and twice with the cache file, each in its own process
+(Linux only).
 """
 
 import argparse
@@ -22,16 +23,14 @@ import sys
 import tempfile
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
-
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
 import data
 import hardware
-import memory
+from benchmarks import memory
+from core import decoded
 
 SCALE = 4
 BATCH_SIZE = 16
@@ -109,9 +108,11 @@ def first_batch(folder):
     return time.perf_counter() - start
 
 
-def in_a_process_of_its_own(folder, memory_limit):
-    command = [sys.executable, __file__, "--first-batch", folder, str(memory_limit)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+def in_its_own_process(folder, memory_limit):
+    """Seconds until the first batch, and bytes of memory it took."""
+    module = [sys.executable, "-m", "benchmarks.pipeline"]
+    task = ["--first-batch", folder, str(memory_limit)]
+    done = subprocess.run([*module, *task], check=True, capture_output=True, text=True)
     return map(float, done.stdout.split()[-2:])
 
 
@@ -148,16 +149,16 @@ def write_div2k(folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--div2k", action="store_true", help="a replica of DIV2K, too")
+    parser.add_argument("--div2k", action="store_true", help="also a replica of DIV2K")
     parser.add_argument("--first-batch", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.first_batch:
         folder, limit = options.first_batch
-        data.MEMORY_LIMIT = float(limit)
+        decoded.MEMORY_LIMIT = float(limit)
         before = memory.peak()
         print(first_batch(folder), memory.peak() - before)
         return
-    print(hardware.name())
+    print(hardware.describe())
     for patch_size in (24, 48):
         compare_pipelines(patch_size)
     with tempfile.TemporaryDirectory() as folder:
@@ -173,7 +174,7 @@ def main():
             os.environ["KERAS_HOME"] = f"{folder}/keras"  # the cache file goes there
             for name, limit in (("in memory", 1e11), ("cache file", 0), ("again", 0)):
                 forget(replica)
-                seconds, size = in_a_process_of_its_own(replica, limit)
+                seconds, size = in_its_own_process(replica, limit)
                 print(
                     f"DIV2K, {name}: {seconds:.1f} s, {size / 1e9:.1f} GB more memory"
                 )

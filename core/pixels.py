@@ -1,11 +1,6 @@
-"""Arithmetic of pixels: MATLAB's bicubic and luma, and ways to make LR pictures."""
-
-import io
-import os
-import zlib
+"""Arithmetic on pixels: MATLAB's bicubic and luma, rounding."""
 
 import numpy as np
-from PIL import Image, ImageFilter
 
 
 def bicubic_resize(image, height, width):
@@ -32,7 +27,7 @@ def bicubic_resize(image, height, width):
     resized = _resize_rows(image.astype(np.float64), height)
     resized = _resize_rows(resized.swapaxes(0, 1), width).swapaxes(0, 1)
     if image.dtype == np.uint8:
-        resized = np.clip(np.floor(resized + 0.5), 0, 255)
+        resized = to_uint8(resized)
     return np.ascontiguousarray(resized, dtype=image.dtype)
 
 
@@ -76,58 +71,11 @@ def luma(image):
     return 16 + red * (65.481 / 255) + green * (128.553 / 255) + blue * (24.966 / 255)
 
 
-DEGRADATIONS = ("bicubic", "area", "realistic")
+def to_uint8(image):
+    """Clips to 0 to 255 and rounds half up: float array to uint8 array."""
+    return (np.clip(image, 0, 255) + 0.5).astype(np.uint8)
 
 
-# --- How LR pictures are made ----------------------------------------------------------
-
-
-def degrade(hr, scale, degradation="bicubic", name=""):
-    """Makes the LR picture of an HR picture.
-
-    Args:
-        hr: uint8 array [h*scale, w*scale, 3].
-        scale: integer factor.
-        degradation: `"bicubic"`, MATLAB's; `"area"`, the mean of scale x scale pixels,
-            as in Keras' ESPCN example; `"realistic"`, a camera's and a web page's
-            faults: blur, bicubic, noise and JPEG in random strengths.
-        name: decides the random strengths, so that a picture always gets the same.
-
-    Returns:
-        uint8 array [h, w, 3].
-
-    Raises:
-        ValueError: for another degradation.
-    """
-    height, width = hr.shape[0] // scale, hr.shape[1] // scale
-    if degradation == "area":
-        blocks = hr.reshape(height, scale, width, scale, 3)
-        return (blocks.mean(axis=(1, 3)) + 0.5).astype(np.uint8)
-    if degradation == "bicubic":
-        return bicubic_resize(hr, height, width)
-    if degradation != "realistic":
-        raise ValueError(
-            f"DEGRADATION = {degradation!r} is DIV2K's own, and {name} has no LR picture."
-        )
-    rng = np.random.default_rng(zlib.crc32(os.fsencode(name)))
-    blur = ImageFilter.GaussianBlur(rng.uniform(0, 0.5 * scale))
-    blurred = np.asarray(Image.fromarray(hr).filter(blur))
-    lr = bicubic_resize(blurred, height, width)
-    lr = lr + rng.normal(0, rng.uniform(0, 8), lr.shape)
-    lr = (np.clip(lr, 0, 255) + 0.5).astype(np.uint8)
-    return as_jpeg(lr, int(rng.integers(40, 96)))
-
-
-def as_jpeg(image, quality):
-    """What is left of a picture that was saved as JPEG.
-
-    Args:
-        image: uint8 array [H, W, 3].
-        quality: 1 to 100, as libjpeg counts it.
-
-    Returns:
-        uint8 array [H, W, 3].
-    """
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, format="jpeg", quality=quality)
-    return np.asarray(Image.open(file))
+def scale_between(lr, hr):
+    """The whole factor between the arrays of a pair."""
+    return hr.shape[0] // lr.shape[0]

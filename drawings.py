@@ -1,22 +1,20 @@
-"""Pictures of a run: patches, curves, previews while it trains, the comparison."""
+"""Drawings of arrays with captions: patches, curves, previews, comparisons."""
 
-import keras
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-import data
-import metrics
-import upscale
+from core.files import whole_file
+from core.pixels import scale_between
 
-DPI = 100  # of all pictures but data.py's
+DPI = 100
 
 
 def draw_curves(history, path):
     """Draws losses and scores over the epochs, a panel each.
 
     Args:
-        history: list with a dict for each epoch, as in `Run.history`.
+        history: list with a dict for each epoch, as in `training.State`.
         path: `pathlib.Path` of the PNG file.
     """
     names = [key for key in history[0] if f"val_{key}" in history[0]]
@@ -30,21 +28,21 @@ def draw_curves(history, path):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
             axes.plot(epochs, [row[key] for row in history], ".-", label=label)
         title = name.replace("_", " ").replace("psnr", "PSNR [dB]")
-        axes.set(xlabel="epoch", title=title)
+        axes.set(xlabel="epoch", title=title, xlim=(0, epochs[-1] + 1))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend()
     _save(figure, path)
 
 
-def draw_samples(batches, path):
+def draw_samples(batch, path):
     """Draws LR and HR patches as the network sees them, up to eight pairs of a batch.
 
     Args:
-        batches: dataset from `data.training_batches`.
+        batch: arrays (LR [batch, h, w, C], HR [batch, h*scale, w*scale, C]), 0 to 255.
         path: `pathlib.Path` of the PNG file.
     """
-    lr, hr = (np.asarray(side)[:8] for side in next(iter(batches)))
+    lr, hr = (np.asarray(side)[:8] for side in batch)
     figure = Figure((2 * len(lr), 4.3), layout="constrained")
     panels = figure.subplots(2, len(lr), squeeze=False)
     for row, title, images in zip(panels, ("LR", "HR"), (lr, hr)):
@@ -53,83 +51,74 @@ def draw_samples(batches, path):
     _save(figure, path)
 
 
-class Preview(keras.callbacks.Callback):
-    """Draws one photograph while the network learns: bicubic, network, original.
+def draw_pairs(pairs, path):
+    """Draws up to nine pairs, LR beside HR: squares from the middle of pictures.
 
     Args:
-        network: `keras.Model` from LR to SR.
-        pair: uint8 arrays (LR [h, w, 3], HR [h*scale, w*scale, 3]).
-        folder: `pathlib.Path` of the folder for the pictures.
-        every: epochs between two pictures, the first of which is after the first epoch;
-            0 for that one alone.
+        pairs: list of uint8 arrays (LR, HR).
+        path: `pathlib.Path` of the PNG file.
     """
-
-    def __init__(self, network, pair, folder, every=1):
-        super().__init__()
-        lr, hr = (np.asarray(image) for image in pair)
-        scale = hr.shape[0] // lr.shape[0]
-        # The middle of a large picture will do: this is done after every epoch.
-        y, x = (max(0, side - 192) // 2 for side in lr.shape[:2])
-        self.lr = lr[y:, x:][:192, :192]
-        self.hr = hr[y * scale :, x * scale :][: 192 * scale, : 192 * scale]
-        self.network, self.folder, self.every = network, folder, every
-
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch and (not self.every or (epoch + 1) % self.every):
-            return
-        scale = self.hr.shape[0] // self.lr.shape[0]
-        bicubic = data.bicubic_resize(self.lr, *self.hr.shape[:2])
-        sr = upscale.upscale(self.network, self.lr)
-        detail = find_detail(self.hr, bicubic, fraction=1 / 6)
-        figure = Figure((18, 6.3), layout="constrained")
-        panels = [
-            ("bicubic", bicubic),
-            (f"network after epoch {epoch + 1}", sr),
-            ("original", self.hr),
-        ]
-        for axes, (title, image) in zip(figure.subplots(1, 3), panels):
-            if image is not self.hr:
-                title += f": {metrics.psnr(self.hr, image, scale, luma=True):.2f} dB"
-            show(axes, image, title)
-            show_inset(axes, image, detail)
-        _save(figure, self.folder / f"epoch_{epoch + 1:04}.png")
+    figure = Figure((13, 7), layout="constrained")
+    panels = figure.subplots(3, 6).ravel()
+    for axes in panels:
+        axes.set_axis_off()
+    for number, (lr, hr) in enumerate(pairs[:9]):
+        scale, size = scale_between(lr, hr), min(64, *lr.shape[:2])
+        y, x = (side // 2 - size // 2 for side in lr.shape[:2])
+        hr = hr[y * scale :, x * scale :][: size * scale, : size * scale]
+        for axes, image in zip(panels[2 * number :], (lr[y:, x:][:size, :size], hr)):
+            show(axes, image, f"{image.shape[1]}x{image.shape[0]}")
+    _save(figure, path)
 
 
-def draw_comparison(pair, enlarged, path):
+def draw_preview(panels, path):
+    """Draws versions of one picture side by side, with a detail enlarged in a corner.
+
+    Args:
+        panels: dict from caption to uint8 array [H, W, 3]; bicubic first, HR last.
+        path: `pathlib.Path` of the PNG file.
+    """
+    bicubic, *_, hr = panels.values()
+    detail = find_detail(hr, bicubic, fraction=1 / 6)
+    figure = Figure((6 * len(panels), 6.3), layout="constrained")
+    for axes, (caption, image) in zip(figure.subplots(1, len(panels)), panels.items()):
+        show(axes, image, caption)
+        show_inset(axes, image, detail)
+    _save(figure, path)
+
+
+def draw_comparison(lr, hr, enlarged, path):
     """Draws one photograph: LR, each enlargement and HR, and a detail below each.
 
     Args:
-        pair: uint8 arrays (LR, HR).
-        enlarged: dict from a name to a uint8 array of HR's shape, bicubic first.
+        lr, hr: uint8 arrays [h, w, 3] and [h*scale, w*scale, 3].
+        enlarged: dict from caption to a uint8 array of HR's shape, bicubic first.
         path: `pathlib.Path` of the PNG file.
     """
-    lr, hr = (np.asarray(image) for image in pair)
-    scale = hr.shape[0] // lr.shape[0]
     detail = find_detail(hr, next(iter(enlarged.values())))
+    scale = scale_between(lr, hr)
     pixels = lr.repeat(scale, axis=0).repeat(scale, axis=1)
-    panels = {f"LR, {lr.shape[1]}x{lr.shape[0]}": pixels}
-    for name, image in enlarged.items():
-        scores = [f(hr, image, scale, luma=True) for f in (metrics.psnr, metrics.ssim)]
-        panels["{}: {:.2f} dB, {:.4f}".format(name, *scores)] = image
-    panels[f"HR, {hr.shape[1]}x{hr.shape[0]}"] = hr
+    panels = {
+        f"LR, {lr.shape[1]}x{lr.shape[0]}": pixels,
+        **enlarged,
+        f"HR, {hr.shape[1]}x{hr.shape[0]}": hr,
+    }
     height = 4 * hr.shape[0] / hr.shape[1] + 4.4
     figure = Figure((4 * len(panels), height), layout="constrained")
     rows = figure.subplots(2, len(panels), height_ratios=[hr.shape[0] / hr.shape[1], 1])
-    for above, below, (title, image) in zip(*rows, panels.items()):
-        show(above, image, title)
+    for above, below, (caption, image) in zip(*rows, panels.items()):
+        show(above, image, caption)
         show(below, image[detail])
         mark(above, detail)
     _save(figure, path)
 
 
-def draw_details(pair, enlarged, path):
+def draw_details(lr, hr, enlarged, path):
     """Draws one photograph, and beside it a detail of it from each enlargement and HR.
 
     Args:
-        pair, enlarged, path: as for `draw_comparison`.
+        lr, hr, enlarged, path: as for `draw_comparison`.
     """
-    hr = np.asarray(pair[1])
-    scale = hr.shape[0] // pair[0].shape[0]
     detail = find_detail(hr, next(iter(enlarged.values())), fraction=1 / 4)
     columns = -(-(len(enlarged) + 1) // 2)
     wide = 6 * hr.shape[1] / hr.shape[0]
@@ -141,10 +130,8 @@ def draw_details(pair, enlarged, path):
     panels = right.subplots(2, columns, squeeze=False).ravel()
     for axes in panels:
         axes.set_axis_off()
-    for axes, (name, image) in zip(panels, {**enlarged, "HR": hr}.items()):
-        if image is not hr:
-            name += f": {metrics.psnr(hr, image, scale, luma=True):.2f} dB"
-        show(axes, image[detail], name)
+    for axes, (caption, image) in zip(panels, {**enlarged, "HR": hr}.items()):
+        show(axes, image[detail], caption)
     _save(figure, path)
 
 
@@ -153,7 +140,7 @@ def find_detail(hr, bicubic, fraction=1 / 3):
 
     Args:
         hr, bicubic: arrays [H, W, 3].
-        fraction: side of the square as part of the shorter side.
+        fraction: side of the square relative to the shorter side.
 
     Returns:
         A pair of slices for the first two axes.
@@ -175,7 +162,7 @@ def show(axes, image, title=""):
 
 
 def show_inset(axes, image, detail):
-    """Shows a detail enlarged in the corner of the picture that is farthest from it."""
+    """Shows a detail, enlarged, in the corner farthest from it."""
     middle = [(part.start + part.stop) / 2 for part in detail]
     above, left = (m < side / 2 for m, side in zip(middle, image.shape))
     inset = axes.inset_axes((0.5 * left, 0.5 * (not above), 0.5, 0.5), anchor="SW")
@@ -191,5 +178,5 @@ def mark(axes, detail):
 
 
 def _save(figure, path):
-    with data.whole_file(path) as part:
+    with whole_file(path) as part:
         figure.savefig(part, dpi=DPI)

@@ -1,11 +1,11 @@
-"""Turns a training script into a notebook, which has to lie beside the other files.
+"""Turns a training script into a notebook.
 
     pip install nbformat
-    python notebook.py edsr.py        # writes edsr.ipynb
+    python tools/notebook.py edsr.py        # writes edsr.ipynb beside edsr.py
 
-The scripts have the form of keras.io's tutobooks: prose stands between lines of three
-double quotes, and code between the pieces of prose. keras.io's own converter takes them,
-too, for files that are to become a page there.
+The notebook imports the project's modules, so leave it beside them. The scripts have the
+form of keras.io's tutobooks: prose stands between lines of three double quotes, and code
+between the pieces of prose. keras.io's own converter takes them, too.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import pathlib
 import re
 import sys
 
-# The last cell, since notebooks are where people look.
+# The last cell, which shows the newest comparison.
 SHOW = """
 import glob
 from IPython.display import Image
@@ -27,14 +27,14 @@ def to_notebook(source):
     """Makes a notebook of a script.
 
     Args:
-        source: text of the script. The first piece of prose has a line each for Title,
-            Author, Date created and so on.
+        source: text of the script, which begins with a piece of prose that has a line
+            each for Title, Author, Date created and so on.
 
     Returns:
-        A notebook of nbformat 4, not run. Its last cell shows what the script drew last.
+        A notebook of nbformat 4, not run. Its last cell shows the newest comparison.
 
     Raises:
-        ValueError: if the source does not begin in that way.
+        ValueError: if the source begins in another way.
     """
     from nbformat import v4
 
@@ -60,14 +60,15 @@ def main():
     try:
         import nbformat
     except ImportError:
-        sys.exit("notebook.py: this needs a package: pip install nbformat")
+        sys.exit("notebook.py: nbformat is not installed: pip install nbformat")
     target = script.with_suffix(".ipynb")
     if target.exists():
-        sys.exit(f"notebook.py: {target} exists already; move it first.")
+        sys.exit(f"notebook.py: {target} exists already: move it first.")
     try:
-        nbformat.write(to_notebook(script.read_text()), target)
+        notebook = to_notebook(script.read_text(encoding="utf-8"))
+        target.write_text(nbformat.writes(notebook), encoding="utf-8")
     except (OSError, ValueError) as error:
-        sys.exit(f"notebook.py: {script} does not become a notebook: {error}")
+        sys.exit(f"notebook.py: {script} cannot be made into a notebook: {error}")
     print(f"Wrote {target}")
 
 

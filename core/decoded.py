@@ -1,0 +1,258 @@
+"""Decoded pictures, one after the other, in memory or mapped from a file."""
+
+import collections
+import concurrent.futures
+import hashlib
+import io
+import os
+import pathlib
+import shutil
+import tempfile
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from core.files import cache_folder, named_errors
+from core.degradations import degrade
+
+# More decoded pixels than this many bytes are kept in a file instead of in memory.
+MEMORY_LIMIT = 5e8
+# A change to how LR pictures are made needs a new number, so old files are not reused.
+DECODING = 1
+
+# Names and LR sizes [n, 2] of the pictures, the numbers of their first LR and HR pixels,
+# and all pixels as uint8 tensors [pixels, 3].
+Pictures = collections.namedtuple("Pictures", "names sizes first_lr first_hr lr hr")
+
+
+def decode(source, scale, smallest=1):
+    """Decodes the pictures of a source.
+
+    What takes more than `MEMORY_LIMIT` bytes is decoded once into the Keras cache, and
+    read from there by this and all later runs.
+
+    Args:
+        source: `sources.Source`.
+        scale: integer factor between LR and HR.
+        smallest: side in pixels that all LR pictures must have.
+
+    Returns:
+        (`Pictures`, problems): what is wrong with pictures, in sentences. Where there are
+        any, the pictures must not be used.
+    """
+    problems = []
+    if source.size <= MEMORY_LIMIT:
+        pairs = _read_all(source, scale, smallest, problems)
+        return to_memory(pairs), problems
+    return _to_cache(source, scale, smallest, problems), problems
+
+
+def find_problems(source, scale, smallest=1):
+    """Reads the pictures of a source only to find what is wrong with them: sentences."""
+    problems = []
+    pairs = _read_all(source, scale, smallest, problems)
+    collections.deque(pairs, maxlen=0)
+    return problems
+
+
+def as_dataset(pictures, scale):
+    """A `tf.data.Dataset` of the (LR, HR) pairs, which `pictures_of` takes back."""
+
+    def pair(number):
+        h, w = tf.unstack(pictures.sizes[number])
+        first_lr, first_hr = pictures.first_lr[number], pictures.first_hr[number]
+        lr = pictures.lr[first_lr : first_lr + h * w]
+        h_hr, w_hr = h * scale, w * scale
+        hr = pictures.hr[first_hr : first_hr + h_hr * w_hr]
+        return tf.reshape(lr, [h, w, 3]), tf.reshape(hr, [h_hr, w_hr, 3])
+
+    numbers = tf.data.Dataset.range(len(pictures.names))
+    pairs = numbers.map(pair, tf.data.AUTOTUNE)
+    pairs.pictures = pictures  # which saves `pictures_of` a second copy in memory
+    return pairs
+
+
+def pictures_of(pairs):
+    """The decoded pictures of a dataset of (LR, HR) pairs, from `as_dataset` or not."""
+    if hasattr(pairs, "pictures"):
+        return pairs.pictures
+    pairs = enumerate(pairs.as_numpy_iterator())
+    return to_memory((f"picture {n}", lr, hr) for n, (lr, hr) in pairs)
+
+
+# --- Checks ---------------------------------------------------------------------------
+
+
+def leave_out_small(pictures, smallest, dataset):
+    """The pictures of a dataset whose LR picture is not smaller than a patch."""
+    large = np.flatnonzero(np.min(pictures.sizes, axis=1) >= smallest)
+    if not large.size:
+        raise ValueError(
+            f"No picture of {dataset} has {smallest}x{smallest} pixels in low "
+            "resolution: lower PATCH_SIZE or SCALE."
+        )
+    if left_out := len(pictures.names) - large.size:
+        print(f"{left_out} pictures are smaller than a patch and left out.")
+    with tf.device("CPU:0"):
+        numbers = [tf.gather(column, large) for column in pictures[1:4]]
+    names = [pictures.names[number] for number in large]
+    return Pictures(names, *numbers, *pictures[4:])
+
+
+def check_scorable(pictures, scale):
+    """Refuses pictures too small for the SSIM window, before training starts."""
+    side = 11 + 2 * scale
+    sizes = zip(pictures.names, scale * pictures.sizes.numpy())
+    refuse(
+        [
+            f"{name} is {width}x{height} pixels, too small to be scored with SCALE = "
+            f"{scale}, which takes {side}x{side}: remove it."
+            for name, (height, width) in sizes
+            if min(height, width) < side
+        ]
+    )
+
+
+def check_sizes(pictures, smallest):
+    pairs = zip(pictures.names, pictures.sizes.numpy())
+    sentences = [_too_small(name, *size, smallest) for name, size in pairs]
+    refuse([sentence for sentence in sentences if sentence])
+
+
+def refuse(problems):
+    """Raises a ValueError of the problems with pictures, if there are any."""
+    if len(problems) > 1:
+        count = f"{len(problems)} pictures cannot be used:"
+        problems = [count, *sorted(problems)]
+    if problems:
+        raise ValueError("\n".join(problems))
+
+
+def _too_small(name, height, width, smallest):
+    """The sentence about an LR picture that is smaller than a patch, or None."""
+    if min(height, width) < smallest:
+        return (
+            f"{name} is {width}x{height} pixels in low resolution, less than PATCH_SIZE "
+            f"= {smallest}: remove it or lower PATCH_SIZE."
+        )
+
+
+# --- Reading and keeping ---------------------------------------------------------------
+
+
+def to_memory(pairs):
+    """Collects (name, LR, HR): `Pictures`."""
+    lr, hr = io.BytesIO(), io.BytesIO()
+    index = _write(pairs, lr, hr)
+    with tf.device("CPU:0"):  # where tf.data works
+        pixels = [tf.constant(np.frombuffer(f.getbuffer(), np.uint8)) for f in (lr, hr)]
+    return _as_pictures(index, pixels)
+
+
+def _to_cache(source, scale, smallest, problems):
+    """Decodes into a folder of the Keras cache, unless an earlier run has done so; returns
+    None, and leaves no folder, if there are problems."""
+    content = repr((DECODING, source.key, scale))
+    key = hashlib.sha256(content.encode()).hexdigest()[:16]
+    folder = cache_folder() / "decoded" / key
+    if not folder.exists():
+        print(f"Decoding about {source.size / 1e9:.1f} GB of pictures into {folder}")
+        progress = keras.utils.Progbar(source.count, unit_name="picture")
+        pairs = _read_all(source, scale, smallest, problems, progress)
+        with named_errors(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            for left in folder.parent.glob("tmp*"):  # by a run that was killed
+                if left.stat().st_mtime < time.time() - 24 * 3600:
+                    shutil.rmtree(left, ignore_errors=True)
+            # Two runs that start at once both write; the first to finish is used by both.
+            with tempfile.TemporaryDirectory(dir=folder.parent) as part:
+                part = pathlib.Path(part) / key
+                part.mkdir()
+                with open(part / "lr", "wb") as lr, open(part / "hr", "wb") as hr:
+                    index = _write(pairs, lr, hr)
+                np.savez(part / "index.npz", **index)
+                if problems:
+                    return None
+                try:
+                    os.rename(part, folder)
+                except OSError:
+                    if not folder.exists():
+                        raise
+    # DLPack saves a copy in memory. It refuses read-only arrays, hence copy on write.
+    maps = [np.memmap(folder / name, np.uint8, "c") for name in ("lr", "hr")]
+    pixels = [tf.experimental.dlpack.from_dlpack(p.__dlpack__()) for p in maps]
+    return _as_pictures(np.load(folder / "index.npz"), pixels)
+
+
+def _as_pictures(index, pixels):
+    with tf.device("CPU:0"):
+        lr, hr = (tf.reshape(p, [-1, 3]) for p in pixels)
+        numbers = [tf.constant(index[key]) for key in ("sizes", "first_lr", "first_hr")]
+    return Pictures([str(name) for name in index["names"]], *numbers, lr, hr)
+
+
+def _write(pairs, lr_file, hr_file):
+    """Writes the pixels of (name, LR, HR) one after the other, and returns the index.
+
+    An HR picture with several LR pictures, as in DIV2K's wild track, is written once.
+    """
+    names, sizes, first_lr, first_hr, known = [], [], [], [], {}
+    for name, lr, hr in pairs:
+        names.append(name)
+        sizes.append(lr.shape[:2])
+        first_lr.append(lr_file.tell() // 3)
+        lr_file.write(np.ascontiguousarray(lr))
+        hr = np.ascontiguousarray(hr)
+        checksum = hashlib.sha256(hr).digest()
+        if checksum not in known:
+            known[checksum] = hr_file.tell() // 3
+            hr_file.write(hr)
+        first_hr.append(known[checksum])
+    numbers = {"sizes": sizes, "first_lr": first_lr, "first_hr": first_hr}
+    return {"names": names, **{k: np.array(v, np.int64) for k, v in numbers.items()}}
+
+
+def _read_all(source, scale, smallest, problems, progress=None):
+    """Reads the pictures of a source in several threads: yields (name, LR, HR). What is
+    wrong with a picture is added to the list `problems`."""
+
+    def read(example):
+        return example.name, *_make_pair(example, scale, smallest)
+
+    def finish(task):
+        if progress:
+            progress.add(1)
+        try:
+            yield task.result()
+        except ValueError as error:
+            problems.append(str(error))
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        pending = collections.deque()
+        for example in source.examples():
+            pending.append(pool.submit(read, example))
+            if len(pending) > 2 * os.cpu_count():
+                yield from finish(pending.popleft())
+        while pending:
+            yield from finish(pending.popleft())
+
+
+def _make_pair(example, scale, smallest):
+    """Crops HR to a multiple of the scale, and makes LR where there is none."""
+    name, (hr, lr) = example.name, example.read()
+    height, width = hr.shape[0] // scale, hr.shape[1] // scale
+    if not height or not width:
+        raise ValueError(f"{name} is smaller than SCALE = {scale} pixels.")
+    if sentence := _too_small(name, height, width, smallest):
+        raise ValueError(sentence)
+    hr = hr[: height * scale, : width * scale]
+    if lr is None:
+        lr = degrade(hr, scale, example.degradation, pathlib.Path(name).name)
+    if lr.shape[:2] != (height, width):
+        raise ValueError(
+            f"The LR picture of {name} is {lr.shape[1]}x{lr.shape[0]} pixels, but HR "
+            f"divided by SCALE = {scale} is {width}x{height}."
+        )
+    return lr, hr

@@ -1,0 +1,89 @@
+"""Files on disk: written whole or not at all, with errors that name them."""
+
+import contextlib
+import csv
+import os
+import pathlib
+import uuid
+
+
+@contextlib.contextmanager
+def whole_file(path):
+    """Writes a file whole or not at all.
+
+    Args:
+        path: `pathlib.Path` of the file; its folder is made if it is missing.
+
+    Yields:
+        A path beside it, with the same suffix, to write to. It replaces `path` at the
+        end, and is removed if the writing fails.
+
+    Raises:
+        OSError: naming the file, if it cannot be written.
+    """
+    # Not the process id: machines that share a folder may use the same one.
+    part = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    with named_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+            with open(part, "r+b") as file:
+                os.fsync(file.fileno())  # before the rename, in case the power fails
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def remove_parts(folder):
+    """Removes what `whole_file` left in a folder when its process was killed."""
+    for left in folder.rglob(".*.part.*"):
+        left.unlink()
+
+
+@contextlib.contextmanager
+def named_errors(path):
+    """Makes an error of the disk name the file or folder that cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        if isinstance(error, FileExistsError):
+            reason = "a file is in the way of the folder."
+        named = OSError(f"{path} cannot be written: {reason}")
+        named.errno = error.errno
+        raise named from None
+
+
+def write_csv(path, rows):
+    """Writes a table with a header line.
+
+    Args:
+        path: `pathlib.Path` of the file.
+        rows: list of dicts with the same keys.
+    """
+    with (
+        whole_file(path) as part,
+        open(part, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def cache_folder():
+    """The folder for datasets, `~/.keras/datasets` or below `KERAS_HOME`. Makes it."""
+    home = os.environ.get("KERAS_HOME", "~/.keras")
+    folder = pathlib.Path(home).expanduser() / "datasets"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"{folder} cannot be made ({error.strerror}): set the environment variable "
+            "KERAS_HOME to a folder for datasets."
+        ) from None
+    return folder
+
+
+def printable(name):
+    """A file's name without its folder, as text for a terminal: not all are UTF-8."""
+    return os.path.basename(os.fsencode(name)).decode(errors="replace")

@@ -1,0 +1,47 @@
+"""The file from which a run resumes: arrays and facts, written whole or not at all."""
+
+import contextlib
+import json
+import zipfile
+
+import numpy as np
+
+from core.files import whole_file
+
+
+def write(path, arrays, facts):
+    """Writes a state.
+
+    Args:
+        path: `pathlib.Path` of the .npz file.
+        arrays: list of arrays.
+        facts: dict that JSON can hold.
+    """
+    with whole_file(path) as part:
+        np.savez(part, *arrays, meta=json.dumps(facts))
+
+
+def read(path):
+    """Reads a state: (list of arrays, dict of facts).
+
+    Raises:
+        ValueError: naming the file, if it is damaged.
+    """
+    with _damage_named(path), np.load(path) as state:
+        arrays = [state[name] for name in state.files if name != "meta"]
+        return arrays, json.loads(str(state["meta"]))
+
+
+def read_facts(path):
+    """Reads the facts alone, which takes no time; raises as `read`."""
+    with _damage_named(path), np.load(path) as state:
+        return json.loads(str(state["meta"]))
+
+
+@contextlib.contextmanager
+def _damage_named(path):
+    """Makes whatever a damaged file raises a ValueError that names it."""
+    try:
+        yield
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged") from error

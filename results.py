@@ -1,0 +1,137 @@
+"""The report of a run: the table of scores, the first pictures, the comparisons drawn."""
+
+import dataclasses
+
+import numpy as np
+
+import data
+import drawings
+import hardware
+import metrics
+from core import interrupts
+from core.files import write_csv
+from core.networks import load_model
+
+PRINTED = 5  # pictures whose own scores are printed
+DRAWN = 3  # of these
+
+
+@dataclasses.dataclass
+class Scored:
+    """One picture with what each network made of it."""
+
+    lr: np.ndarray
+    hr: np.ndarray
+    enlarged: dict  # from the name of the network to uint8 [H, W, 3]
+    scores: dict  # from the name of the network to its scores, as `metrics.evaluate`
+
+
+@interrupts.at_once()
+def report(run, name, pairs, beside=None, self_ensemble=True):
+    """Scores the networks of a run, prints the table, draws comparisons.
+
+    Before the table come the scores of single pictures. Writes `scores.csv` and, of the
+    first pictures, `comparison.png`, `comparison_2.png` and `comparison_3.png` into the
+    folder.
+
+    Args:
+        run: `training.Run`, trained.
+        name: name of the network in the table.
+        pairs: dataset of (LR, HR) from `data.load`; or, where the run saves several
+            networks to be scored, a dict from their names to one dataset each. What
+            follows "model" in their names then ends the names of rows and pictures.
+        beside: dict from names to `.keras` files of networks to be compared with it.
+        self_ensemble: adds a row for the network with self-ensemble, "+".
+
+    Returns:
+        dict from the names of the rows to what `metrics.evaluate` gives.
+    """
+    if not run.epoch:
+        print("No epoch was finished: reporting on the network as it is.")
+        run.save()
+    else:  # again, in case the run was killed while it drew
+        drawings.draw_curves(run.history, run.folder / "curves.png")
+    hardware.wait_for_all()  # until the first has saved its networks
+    scores = {}
+    datasets = pairs if isinstance(pairs, dict) else {"model": pairs}
+    for file, dataset in datasets.items():
+        files = {**(beside or {}), name: run.results / f"{file}.keras"}
+        networks = {row: load_model(path) for row, path in files.items()}
+        ending = file.removeprefix("model")
+        rows = compare(
+            networks,
+            dataset,
+            run.folder / f"comparison{ending}.png",
+            [name] if self_ensemble else [],
+        )
+        scores |= {f"{row}{ending.replace('_', ' ')}": rows[row] for row in rows}
+    metrics.print_table(scores)
+    write_scores(run.folder / "scores.csv", scores)
+    print(f"Model, table and pictures are in {run.folder}")
+    return scores
+
+
+def compare(networks, pairs, path, self_ensemble=(), draw=drawings.draw_comparison):
+    """Scores networks beside bicubic, prints the scores of the first pictures, and draws
+    some of these. Each network enlarges each picture once.
+
+    Args:
+        networks: dict from names to networks of one scale.
+        pairs: dataset of (LR, HR) from `data.load`.
+        path: `pathlib.Path` of the first drawing; the others end in _2 and _3.
+        self_ensemble: names of the networks to score with self-ensemble as well.
+        draw: `drawings.draw_comparison`, or `drawings.draw_details` for many networks.
+
+    Returns:
+        dict from names to what `metrics.evaluate` gives, "+" after them for self-ensemble.
+    """
+    table, first = {}, []
+    for name, model in {"bicubic": None, **networks}.items():
+        table[name] = _score(model, pairs, name, first)
+        if name in self_ensemble:
+            title = f"{name}+ (mean of 8 turns)"
+            table[f"{name}+"] = _score(model, pairs, title, self_ensemble=True)
+    _print_first(first, data.names_of(pairs))
+    for number, picture in enumerate(first[:DRAWN]):
+        captions = {
+            _caption(name, picture.scores[name]): image
+            for name, image in picture.enlarged.items()
+        }
+        suffix = f"_{number + 1}" if number else ""
+        target = path.with_stem(f"{path.stem}{suffix}")
+        draw(picture.lr, picture.hr, captions, target)
+    return table
+
+
+def _score(model, pairs, name, first=None, self_ensemble=False):
+    """The mean scores of a network; adds to the first pictures what it made of them."""
+    rows = []
+    title = f"Scoring {name}"
+    for lr, hr, sr, row in metrics.evaluate_each(model, pairs, self_ensemble, title):
+        if first is not None and len(rows) < PRINTED:
+            if len(first) <= len(rows):
+                first.append(Scored(lr, hr, {}, {}))
+            first[len(rows)].enlarged[name] = sr
+            first[len(rows)].scores[name] = row
+        rows.append(row)
+    return metrics.mean_scores(model, rows)
+
+
+def _caption(name, row):
+    return f"{name}: {row['psnr_y']:.2f} dB, {row['ssim_y']:.4f}"
+
+
+def _print_first(first, file_names):
+    """Prints the PSNR of the first pictures, a line each."""
+    print(
+        "\n{:<30}".format("PSNR Y [dB]"), *(f"{name:>12}" for name in first[0].scores)
+    )
+    for file_name, picture in zip(file_names, first):
+        values = [row["psnr_y"] for row in picture.scores.values()]
+        print(f"{file_name:<30}", *(f"{value:12.2f}" for value in values))
+    print()
+
+
+def write_scores(path, scores):
+    """Writes the table of scores as CSV: dict from names to dicts, as `compare` gives."""
+    write_csv(path, [{"name": name, **values} for name, values in scores.items()])

@@ -1,0 +1,203 @@
+"""What several test modules use: places, tiny settings, pictures, looks into results."""
+
+import csv
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+from PIL import Image
+
+import data
+
+PROJECT = pathlib.Path(__file__).parent.parent
+SCRIPTS = ["edsr", "espcn", "srgan", "mdsr", "rcan"]
+
+# Settings of each script for runs of seconds.
+TINY = {
+    "edsr": {
+        "SCALE": 2,
+        "FILTERS": 4,
+        "BLOCKS": 1,
+        "PATCH_SIZE": 12,
+        "EPOCHS": 2,
+        "STEPS_PER_EPOCH": 3,
+        "WARMUP_STEPS": 2,
+        "LEARNING_RATE": 1e-2,
+        "PRECISION": "float32",
+    },
+    "espcn": {
+        "NETWORK": {"filters": (4, 4), "activation": "relu", "channels": 1},
+        "PATCH_SIZE": 12,
+        "EPOCHS": 2,
+        "STEPS_PER_EPOCH": 3,
+        "LEARNING_RATE": 1e-2,
+        "PRECISION": "float32",
+    },
+    "srgan": {
+        "SCALE": 2,
+        "FILTERS": 4,
+        "BLOCKS": 1,
+        "PATCH_SIZE": 8,
+        "BATCH_SIZE": 2,
+        "EPOCHS": 2,
+        "GAN_EPOCHS": 2,
+        "STEPS_PER_EPOCH": 2,
+        "LEARNING_RATE": 1e-3,
+        "PRECISION": "float32",
+    },
+    "mdsr": {
+        "SCALES": (2, 3),
+        "FILTERS": 4,
+        "BLOCKS": 1,
+        "PATCH_SIZE": 12,
+        "BATCH_SIZE": 2,
+        "EPOCHS": 2,
+        "STEPS_PER_EPOCH": 3,
+        "LEARNING_RATE": 1e-2,
+        "PRECISION": "float32",
+    },
+    "rcan": {
+        "SCALE": 2,
+        "GROUPS": 2,
+        "BLOCKS": 1,
+        "FILTERS": 4,
+        "REDUCTION": 2,
+        "PATCH_SIZE": 12,
+        "EPOCHS": 2,
+        "STEPS_PER_EPOCH": 3,
+        "LEARNING_RATE": 1e-2,
+        "PRECISION": "float32",
+    },
+}
+
+
+# --- Running things ---
+
+
+def edits(constants):
+    """Constants as the command line takes them: ["SCALE=2", "DATASET=div2k", ...]."""
+    return [
+        f"{name}={value if isinstance(value, str) else repr(value)}"
+        for name, value in constants.items()
+    ]
+
+
+def edited(name, constants):
+    """The text of a script whose constants somebody has edited, as in a notebook."""
+    source = (PROJECT / f"{name}.py").read_text()
+    for constant, value in constants.items():
+        source, count = re.subn(
+            rf"^{constant} = .*$", f"{constant} = {value!r}", source, flags=re.M
+        )
+        assert count == 1
+    return source
+
+
+def usual_ctrl_c():
+    """For a new process: jobs in the background of a shell inherit to ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def run_process(folder, script, *arguments, seconds=120, **environment):
+    """Runs a command in a folder, in a process of its own.
+
+    Returns:
+        Its exit status, all it printed, and its peak memory in bytes.
+    """
+    log = folder / f"{pathlib.Path(script).stem}.log"
+    with open(log, "w") as file:
+        process = subprocess.Popen(
+            [sys.executable, PROJECT / script, *map(str, arguments)],
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    timer = threading.Timer(seconds, process.kill)
+    timer.start()
+    _, status, usage = os.wait4(process.pid, 0)
+    timer.cancel()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    out = log.read_text()
+    log.unlink()
+    assert "Traceback" not in out, out
+    return process.returncode, out, 1024 * usage.ru_maxrss
+
+
+# --- Pictures and networks ---
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def save(pixels, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def names(dataset, split, scale=2):
+    """The files of a split."""
+    return set(data.load(dataset, split, scale).pictures.names)
+
+
+def random_weights(model, seed=0):
+    """Gives a network random weights everywhere, biases too."""
+    rng = np.random.default_rng(seed)
+    model.set_weights([rng.normal(0, 0.2, w.shape) for w in model.get_weights()])
+    return model
+
+
+def parameters(model):
+    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+
+
+def vgg_features(model, image):
+    """VGG19 in NumPy, layer by layer."""
+    x = image
+    for layer in model.layers:
+        if "conv" in layer.name:
+            kernel, bias = layer.get_weights()
+            height, width = x.shape[:2]
+            padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+            x = sum(
+                padded[dy : dy + height, dx : dx + width] @ kernel[dy, dx]
+                for dy in range(3)
+                for dx in range(3)
+            )
+            x = np.maximum(x + bias, 0)
+        elif "pool" in layer.name:
+            height, width = (side // 2 for side in x.shape[:2])
+            x = x[: 2 * height, : 2 * width].reshape(height, 2, width, 2, -1)
+            x = x.max(axis=(1, 3))
+    return x
+
+
+# --- Results ---
+
+
+def read_csv(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def state_of(folder):
+    """The state file: its arrays, and its meta data."""
+    state = np.load(folder / "state.npz")
+    meta = json.loads(str(state["meta"]))
+    return {name: state[name] for name in state.files if name != "meta"}, meta
+
+
+def assert_same_state(folder, other):
+    (arrays, meta), (other_arrays, other_meta) = state_of(folder), state_of(other)
+    assert arrays.keys() == other_arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, other_arrays[name])
+    assert meta["history"] == other_meta["history"]
+    assert meta["best"] == other_meta["best"]

@@ -1,0 +1,120 @@
+"""Decoded pictures: in memory, in the cache, and what is refused."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import data
+from core import decoded, folders
+from helpers import noise
+
+
+def test_cache_on_disk_gives_the_same_and_is_reused(
+    tmp_path, make_pictures, monkeypatch, keras_home
+):
+    make_pictures(tmp_path / "pictures", ["a.png", "b.png", "c.png"])
+    memory = list(data.load(tmp_path / "pictures", "all", 2).as_numpy_iterator())
+    monkeypatch.setattr(decoded, "MEMORY_LIMIT", 0)
+    from_disk = data.load(tmp_path / "pictures", "all", 2)
+    for ours, theirs in zip(from_disk.as_numpy_iterator(), memory):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(ours[1], theirs[1])
+    (folder,) = (keras_home / "datasets/decoded").iterdir()
+    lr, hr = next(iter(data.training_batches(from_disk, 2, 16, 4)))
+    again = data.bicubic_resize(hr.numpy()[0], 16, 16)
+    np.testing.assert_array_equal(again[2:-2, 2:-2], lr[0].numpy()[2:-2, 2:-2])
+
+    def read_again(path):
+        raise AssertionError(f"{path} was decoded a second time")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folders, "read_image", read_again)
+        assert len(data.load(tmp_path / "pictures", "all", 2)) == 3
+    # A changed picture, another scale: another cache.
+    make_pictures(tmp_path / "pictures", ["c.png"], seed=5)
+    changed = data.load(tmp_path / "pictures", "all", 2)
+    assert (list(changed.as_numpy_iterator())[2][1] != memory[2][1]).any()
+    assert len(list(folder.parent.iterdir())) == 2
+
+
+def test_broken_off_decoding_leaves_no_cache(
+    tmp_path, make_pictures, monkeypatch, keras_home
+):
+    make_pictures(tmp_path / "pictures", ["a.png", "b.png", "c.png"])
+    monkeypatch.setattr(decoded, "MEMORY_LIMIT", 0)
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decoded, "_make_pair", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            data.load(tmp_path / "pictures", "all", 2)
+    assert list((keras_home / "datasets/decoded").iterdir()) == []
+    assert len(data.load(tmp_path / "pictures", "all", 2)) == 3
+
+
+def test_two_runs_that_start_at_once_use_one_cache(
+    tmp_path, make_pictures, monkeypatch, keras_home
+):
+    folder = make_pictures(tmp_path / "pictures", ["a.png", "b.png", "c.png"])
+    monkeypatch.setattr(decoded, "MEMORY_LIMIT", 0)
+    make_pair = decoded._make_pair
+    others = []
+
+    def while_another_run_finishes(*args):
+        if not others:
+            others.append(None)
+            others.append(data.load(folder, "all", 2))
+        return make_pair(*args)
+
+    monkeypatch.setattr(decoded, "_make_pair", while_another_run_finishes)
+    ours = data.load(folder, "all", 2)
+    for a, b in zip(ours.as_numpy_iterator(), others[1].as_numpy_iterator()):
+        np.testing.assert_array_equal(a[1], b[1])
+    assert len(list((keras_home / "datasets/decoded").iterdir())) == 1
+
+
+def test_bad_pictures_leave_no_cache(tmp_path, make_pictures, monkeypatch, keras_home):
+    make_pictures(tmp_path / "pictures", ["a.png", "b.png"])
+    (tmp_path / "pictures/b.png").write_text("no picture")
+    monkeypatch.setattr(decoded, "MEMORY_LIMIT", 0)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="b.png cannot be read as a picture"):
+            data.load(tmp_path / "pictures", "all", 2)
+    assert list((keras_home / "datasets/decoded").iterdir()) == []
+
+
+def test_datasets_of_others_are_collected_in_memory():
+    pictures = [(noise(4, 5, 3, seed=n), noise(8, 10, 3, seed=n)) for n in range(3)]
+    pairs = tf.data.Dataset.from_generator(
+        lambda: iter(pictures), output_types=(tf.uint8, tf.uint8)
+    )
+    again = decoded.as_dataset(decoded.pictures_of(pairs), 2)
+    assert len(again) == 3 and decoded.pictures_of(again) is again.pictures
+    for ours, theirs in zip(again.as_numpy_iterator(), pictures):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(ours[1], theirs[1])
+
+
+def test_picture_too_small_to_be_scored_is_named_before_training(
+    tmp_path, make_pictures
+):
+    for split in ("train", "validation", "test"):
+        make_pictures(tmp_path / split, ["a.png"])
+    make_pictures(tmp_path / "test", ["icon.png", "small.png"], size=(19, 18))
+    assert len(data.load(tmp_path, "test", 3)) == 3
+    with pytest.raises(ValueError, match=r"2 pictures.*\n.*icon\.png is 16x16 .*19x19"):
+        data.load(tmp_path, "test", 4)
+    make_pictures(tmp_path / "flat", ["icon.png", "small.png"], size=(19, 18))
+    assert len(data.load(tmp_path / "flat", "train", 4)) == 1
+    for split in ("validation", "all"):  # which are scored where there is no test
+        with pytest.raises(ValueError, match=r"\.png is 16x16 .*19x19"):
+            data.load(tmp_path / "flat", split, 4)
+
+
+def test_long_thin_picture_is_named_when_patches_are_cut(tmp_path, make_pictures):
+    make_pictures(tmp_path, ["thin.png"], size=(5000, 20))
+    pairs = data.load(tmp_path, "all", 1)
+    with pytest.raises(ValueError, match=r"thin\.png is 5000x20 .* PATCH_SIZE = 48"):
+        data.training_batches(pairs, 1)

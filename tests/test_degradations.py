@@ -1,0 +1,64 @@
+"""How LR pictures are made."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import data
+from core import degradations
+from helpers import noise
+
+
+def test_area_is_the_mean_of_squares():
+    hr = noise(12, 20, 3)
+    blocks = hr.reshape(3, 4, 5, 4, 3).mean((1, 3))
+    lr = degradations.degrade(hr, 4, "area")
+    assert lr.dtype == np.uint8 and np.abs(lr - blocks).max() <= 0.5
+
+
+def test_bicubic_is_the_default():
+    hr = noise(12, 20, 3)
+    expected = data.bicubic_resize(hr, 6, 10)
+    np.testing.assert_array_equal(degradations.degrade(hr, 2), expected)
+
+
+def test_unknown_degradation_is_named():
+    with pytest.raises(
+        ValueError, match="'unknown' is DIV2K's own, and a.png has no LR"
+    ):
+        degradations.degrade(noise(8, 8, 3), 2, "unknown", "a.png")
+
+
+def test_jpeg_of_less_quality_is_farther_from_the_picture():
+    image = np.asarray(Image.fromarray(noise(6, 6, 3)).resize((48, 48)))
+    errors = [
+        np.abs(degradations.as_jpeg(image, q).astype(int) - image).mean()
+        for q in (95, 20)
+    ]
+    assert 0 < errors[0] < errors[1]
+
+
+def test_realistic_is_random_by_picture_and_the_same_every_time(
+    tmp_path, make_pictures
+):
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (64, 64), (120, 90, 60)).save(tmp_path / name)
+    first, again = (
+        list(data.load(tmp_path, "all", 4, "realistic").as_numpy_iterator())
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first[0][0], again[0][0])
+    assert (first[0][0] != first[1][0]).any()  # same HR, other noise
+    for lr, hr in first:
+        assert lr.shape == (16, 16, 3)
+        assert np.abs(lr.astype(float).mean((0, 1)) - (120, 90, 60)).max() < 8
+
+
+def test_tuple_takes_turns_from_picture_to_picture(tmp_path, make_pictures):
+    make_pictures(tmp_path, [f"{n}.png" for n in range(4)])
+    kinds = ("bicubic", "area")
+    mixed = data.load(tmp_path, "all", 4, kinds).as_numpy_iterator()
+    plain = [data.load(tmp_path, "all", 4, kind).as_numpy_iterator() for kind in kinds]
+    for number, (lr, *both) in enumerate(zip(mixed, *plain)):
+        np.testing.assert_array_equal(lr[0], both[number % 2][0])
+        assert (both[0][0] != both[1][0]).any()

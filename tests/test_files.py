@@ -1,0 +1,81 @@
+"""Files that are written whole or not at all, and errors that name them."""
+
+import os
+
+import pytest
+
+from core import files
+from helpers import read_csv
+
+
+def test_whole_file_leaves_nothing_behind_on_failure(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    with files.whole_file(path) as part:
+        part.write_text("first")
+    with pytest.raises(RuntimeError):
+        with files.whole_file(path) as part:
+            part.write_text("second")
+            raise RuntimeError
+    assert path.read_text() == "first"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_file_that_cannot_be_written_is_named_and_stays_whole(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("whole")
+    with pytest.raises(OSError, match="file.txt cannot be written: No space left"):
+        with files.whole_file(path) as part:
+            part.write_text("half")
+            raise OSError(28, "No space left on device")
+    assert path.read_text() == "whole" and list(tmp_path.iterdir()) == [path]
+
+
+def test_errors_keep_their_number_and_name_the_path():
+    with pytest.raises(OSError, match="results cannot be written: Permission") as error:
+        with files.named_errors("results"):
+            raise PermissionError(13, "Permission denied")
+    assert error.value.errno == 13
+
+
+def test_file_in_the_way_of_a_folder_is_named(tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(
+        OSError, match="file.txt cannot be written: a file is in the way"
+    ):
+        with files.whole_file(tmp_path / "taken" / "file.txt"):
+            pass
+    assert (tmp_path / "taken").read_text() == "a file"
+
+
+def test_parts_left_by_a_kill_are_removed(tmp_path):
+    for name in ("model.keras", "preview/epoch_0001.png"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("whole")
+        writing = files.whole_file(path)
+        part = writing.__enter__()
+        part.write_text("half")
+    files.remove_parts(tmp_path)
+    left = {path.name for path in tmp_path.rglob("*.*")}
+    assert left == {"model.keras", "epoch_0001.png"}
+
+
+def test_csv_has_a_header_and_a_line_for_each_row(tmp_path):
+    rows = [{"name": "с, ть", "psnr": 30.5}, {"name": "b", "psnr": 31}]
+    files.write_csv(tmp_path / "new" / "table.csv", rows)
+    expected = [{key: str(value) for key, value in row.items()} for row in rows]
+    assert read_csv(tmp_path / "new" / "table.csv") == expected
+
+
+def test_cache_is_where_keras_keeps_datasets(keras_home, monkeypatch):
+    assert files.cache_folder() == keras_home / "datasets"
+    assert files.cache_folder().is_dir()
+    (keras_home / "file").touch()
+    monkeypatch.setenv("KERAS_HOME", str(keras_home / "file"))
+    with pytest.raises(OSError, match="file/datasets cannot be made .*KERAS_HOME"):
+        files.cache_folder()
+
+
+def test_names_can_be_printed_whatever_their_bytes():
+    assert files.printable("folder/naïve.png") == "naïve.png"
+    assert files.printable(os.fsdecode(b"folder/caf\xe9.png")) == "caf\ufffd.png"

@@ -1,0 +1,66 @@
+"""Any picture file becomes upright 8-bit RGB, or is refused by name."""
+
+import pathlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import data
+from core import images
+from helpers import noise
+
+
+def test_read_image_makes_upright_rgb(tmp_path):
+    pixels = noise(6, 9, 3)
+    turned = Image.fromarray(np.rot90(pixels))
+    exif = turned.getexif()
+    exif[0x0112] = 6  # the camera was held so that the picture is to be turned back
+    turned.save(tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(data.read_image(tmp_path / "turned.png"), pixels)
+
+    grey = pixels[..., 0]
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "16 bit é.png")
+    for name in ("grey.png", "16 bit é.png"):
+        np.testing.assert_array_equal(
+            data.read_image(tmp_path / name), np.repeat(grey[..., None], 3, axis=2)
+        )
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
+def test_damaged_exif_costs_no_picture_and_hides_no_damage(tmp_path, ending):
+    path = tmp_path / f"photo.{ending}"
+    picture = Image.fromarray(noise(60, 90, 3))
+    picture.save(path, exif=b"Exif\0\0garbage, not a TIFF header")
+    assert data.read_image(path).shape == (60, 90, 3)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ValueError, match="photo.* cannot be read as a picture"):
+        data.read_image(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", "truncated"])
+def test_unreadable_picture_is_named_before_training(tmp_path, make_pictures, content):
+    make_pictures(tmp_path, ["a.png", "b.png"])
+    broken = tmp_path / "c.png"
+    if content == "truncated":
+        content = (tmp_path / "a.png").read_bytes()[:2000]
+    broken.write_bytes(content)
+    with pytest.raises(ValueError, match=r"c\.png cannot be read as a picture"):
+        data.load(tmp_path, "all", 2)
+
+
+@pytest.mark.parametrize(
+    "name, format, readable",
+    [
+        ("a.JPG", "JPEG", True),
+        ("a.png", "PNG", True),
+        (".a.png", "PNG", False),  # hidden
+        ("a.mpg", "MPEG", False),  # which Pillow knows by name alone
+        ("a.pdf", "PDF", False),  # which Pillow only writes
+        ("a.txt", None, False),
+    ],
+)
+def test_pictures_are_known_by_their_suffix(name, format, readable):
+    assert images.format_of(pathlib.Path(name)) == format
+    assert images.is_named_as_picture(pathlib.Path(name)) == readable

@@ -1,0 +1,360 @@
+"""The block of constants: what counts as a setting, and how the command line changes it."""
+
+import importlib
+import os
+import subprocess
+import sys
+import time
+
+import nbclient
+import nbformat
+import pytest
+
+import edsr
+import espcn
+import settings
+from helpers import PROJECT, SCRIPTS, TINY, edited
+from tools import notebook
+
+# --- Values ---
+
+
+@pytest.mark.parametrize(
+    "edit, value",
+    [
+        ("SCALE=2", 2),
+        ("EPOCHS=0", 0),
+        ("DATASET=div2k", "div2k"),
+        ("DATASET='div2k'", "div2k"),
+        ("DATASET=my photos/é", "my photos/é"),
+        ("DATASET=2024", "2024"),  # a folder
+        ("DATASET=None", "None"),
+        ("DATASET=a=b", "a=b"),
+        ("DATASET={[]: 1}", "{[]: 1}"),
+        ("DATASET=", ""),
+        ("DEGRADATION=area", "area"),
+        ("DEGRADATION=('bicubic', 'realistic')", ("bicubic", "realistic")),
+        ("IMAGE_SKIP=False", False),
+        ("LEARNING_RATE=1e-4", 1e-4),
+        ("LEARNING_RATE=1", 1.0),
+        ("NOISE=-2.5", -2.5),
+        ("INITIAL_WEIGHTS=weights/edsr_x2.keras", "weights/edsr_x2.keras"),
+        ("INITIAL_WEIGHTS=None", None),
+    ],
+)
+def test_values_are_literals_or_plain_words(edit, value):
+    namespace = dict(vars(edsr))
+    settings.change(namespace, edsr.SETTINGS, [edit])
+    changed = namespace[edit.partition("=")[0]]
+    assert changed == value and type(changed) is type(value)
+
+
+@pytest.mark.parametrize("text", ["(2, 4)", "2,4"])
+def test_tuples_of_numbers(text):
+    namespace = {"SCALES": (2, 3, 4)}
+    settings.change(namespace, ["SCALES"], [f"SCALES={text}"])
+    assert namespace == {"SCALES": (2, 4)}
+
+
+@pytest.mark.parametrize("name", ["EXAMPLE", "PAPER", "FAST", "WIDE", "RGB"])
+def test_network_is_chosen_by_its_name(name):
+    namespace = dict(vars(espcn))
+    settings.change(namespace, espcn.SETTINGS, [f"NETWORK={name}"])
+    assert namespace["NETWORK"] is getattr(espcn, name)
+
+
+def test_network_of_ones_own():
+    namespace = dict(vars(espcn))
+    own = {"filters": (8,), "activation": "relu", "channels": 1}
+    settings.change(namespace, espcn.SETTINGS, [f"NETWORK={own}"])
+    assert namespace["NETWORK"] == own
+
+
+def test_later_edits_win_and_others_stay():
+    namespace = dict(vars(edsr))
+    settings.change(namespace, edsr.SETTINGS, ["SCALE=2", "SEED=7", "SCALE=3"])
+    for name in edsr.SETTINGS:
+        expected = {"SCALE": 3, "SEED": 7}.get(name, getattr(edsr, name))
+        assert namespace[name] == expected
+
+
+# --- Mistakes ---
+
+
+@pytest.mark.parametrize(
+    "edit", ["SCALES=2", "scale=2", "SCALE", "=2", "--scale", "SETTINGS=()", "os=2", ""]
+)
+def test_unknown_settings_are_refused_with_all_names(edit):
+    namespace = dict(vars(edsr))
+    with pytest.raises(ValueError) as error:
+        settings.change(namespace, edsr.SETTINGS, ["SEED=1", edit])
+    names = ", ".join(edsr.SETTINGS)
+    assert str(error.value) == f"{edit} is not NAME=value for one of {names}."
+    assert namespace == vars(edsr)
+
+
+@pytest.mark.parametrize(
+    "edit, kind",
+    [
+        ("SCALE=two", "a whole number"),
+        ("SCALE=2.0", "a whole number"),
+        ("SCALE=True", "a whole number"),
+        ("SCALE=", "a whole number"),
+        ("SCALE=None", "a whole number"),
+        ("SCALE={[]: 1}", "a whole number"),
+        ("IMAGE_SKIP=1", "True or False"),
+        ("IMAGE_SKIP=false", "True or False"),
+        ("LEARNING_RATE=high", "a number"),
+        ("LEARNING_RATE=True", "a number"),
+        ("LEARNING_RATE=1e-4,", "a number"),
+    ],
+)
+def test_values_of_the_wrong_kind_are_refused_with_all_names(edit, kind):
+    namespace = dict(vars(edsr))
+    name, _, text = edit.partition("=")
+    with pytest.raises(ValueError) as error:
+        settings.change(namespace, edsr.SETTINGS, [edit])
+    names = ", ".join(edsr.SETTINGS)
+    expected = f"{name} must be {kind}, not {text!r} (settings: {names})."
+    assert str(error.value) == expected
+    assert namespace == vars(edsr)
+
+
+@pytest.mark.parametrize(
+    "text", ["EXMPLE", "LOSS", "keras", "build_espcn", "64", "None"]
+)
+def test_what_is_no_network_is_refused(text):
+    """Other variables of the script's are no networks either."""
+    with pytest.raises(ValueError, match=f"^NETWORK must be like .*, not '{text}'"):
+        settings.change(dict(vars(espcn)), espcn.SETTINGS, [f"NETWORK={text}"])
+
+
+def test_tuple_of_scales_does_not_take_one():
+    namespace = {"SCALES": (2, 3, 4)}
+    with pytest.raises(ValueError, match=r"SCALES must be like \(2, 3, 4\), not '2'"):
+        settings.change(namespace, ["SCALES"], ["SCALES=2"])
+
+
+# --- The block of a script ---
+
+
+def block_of(name):
+    """The lines of constants, as they stand in the file."""
+    source = (PROJECT / f"{name}.py").read_text()
+    cell = source.partition("## Hyperparameters")[2].split('\n"""\n')[1]
+    *lines, collected = [line for line in cell.splitlines() if " = " in line]
+    assert collected.startswith("SETTINGS = settings.collect(globals())")
+    return lines
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_settings_are_the_constants_of_the_block(name):
+    script = importlib.import_module(name)
+    names = [line.split(" = ")[0] for line in block_of(name)]
+    assert script.SETTINGS == names and len(names) >= 12
+    for constant in names:
+        assert constant.isupper() and hasattr(script, constant)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help_prints_the_block_at_once(name, tmp_path):
+    """Without the libraries that take seconds, of which none can be had here."""
+    for library in ("keras", "tensorflow", "numpy", "matplotlib", "jax"):
+        (tmp_path / f"{library}.py").write_text("raise ImportError('was imported')")
+    for option in ("--help", "-h"):
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, PROJECT / f"{name}.py", option],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        seconds = time.perf_counter() - start
+        assert done.returncode == 0, done.stderr
+        assert f"usage: python {name}.py [NAME=value ...]" in done.stdout
+        lines = done.stdout.splitlines()
+        for line in block_of(name):
+            assert line in lines and "  # " in line
+        assert seconds < 2
+
+
+@pytest.mark.parametrize("edit", ["SCLAE=2", "--scale"])
+def test_unknown_settings_are_refused_at_once(edit, tmp_path):
+    """Before the libraries that take seconds."""
+    (tmp_path / "keras.py").write_text("raise ImportError('was imported')")
+    done = subprocess.run(
+        [sys.executable, PROJECT / "edsr.py", "EPOCHS=1", edit],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr == (
+        f"edsr.py: {edit} is not NAME=value for one of {', '.join(edsr.SETTINGS)}.\n"
+    )
+
+
+def test_command_line_of_another_command_is_left_to_it(monkeypatch, capsys):
+    for script in ("weights/train.py", "data.py", "upscale.py", "nowhere.py"):
+        for argument in ("--help", "NAME"):
+            monkeypatch.setattr(sys, "argv", [str(PROJECT / script), argument])
+            settings.check_command_line()
+    monkeypatch.setattr(sys, "argv", ["ipykernel_launcher.py", "-f", "kernel.json"])
+    settings.check_command_line()
+    assert capsys.readouterr().out == ""
+    for arguments in (["--help"], ["SCALE=2", "-h"]):
+        monkeypatch.setattr(sys, "argv", [str(PROJECT / "edsr.py"), *arguments])
+        with pytest.raises(SystemExit) as end:
+            settings.check_command_line()
+        assert not end.value.code and "DATASET = " in capsys.readouterr().out
+
+
+# A script of the same form as the training scripts, which imports nothing that takes time.
+SMALL = '''"""
+## Setup
+"""
+
+import settings
+
+settings.check_command_line()
+
+"""
+## Choices
+"""
+
+SOME = dict(filters=4)
+OTHER = dict(filters=8)
+
+"""
+## Hyperparameters
+"""
+
+NETWORK = SOME  # or OTHER
+SCALE = 4  # 2, 3, 4 or 8
+RATE = 1e-3  # paper: 1e-4
+RESULTS = "results"  # a folder
+
+SETTINGS = settings.collect(globals())
+
+"""
+## Training
+"""
+
+LATER = 3
+
+
+def main():
+    HR = 5
+    print(SETTINGS, NETWORK, SCALE, RATE, RESULTS, HR)
+
+
+if __name__ == "__main__":
+    main()
+'''
+
+
+def run_small(tmp_path, *arguments):
+    (tmp_path / "small.py").write_text(SMALL)
+    return subprocess.run(
+        [sys.executable, "small.py", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_command_line_changes_one_run(tmp_path):
+    names = "['NETWORK', 'SCALE', 'RATE', 'RESULTS']"
+    done = run_small(tmp_path, "SCALE=2", "NETWORK=OTHER", "RESULTS=a b")
+    assert done.stdout == f"{names} {{'filters': 8}} 2 0.001 a b 5\n"
+    done = run_small(tmp_path)
+    assert done.stdout == f"{names} {{'filters': 4}} 4 0.001 results 5\n"
+    assert (tmp_path / "small.py").read_text() == SMALL
+
+
+@pytest.mark.parametrize(
+    "edit, message",
+    [
+        (
+            "RATES=1",
+            "RATES=1 is not NAME=value for one of NETWORK, SCALE, RATE, RESULTS.",
+        ),
+        (
+            "RATE=x",
+            "RATE must be a number, not 'x' (settings: NETWORK, SCALE, RATE, RESULTS).",
+        ),
+    ],
+)
+def test_mistake_on_the_command_line_is_one_line(tmp_path, edit, message):
+    done = run_small(tmp_path, "SCALE=2", edit)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr == f"small.py: {message}\n"
+
+
+def test_cell_without_the_constants_is_named():
+    namespace = {"__name__": "__main__", "In": ["SCALE = 4", "print(1)"]}
+    with pytest.raises(ValueError, match="belongs in the cell with the constants"):
+        settings.collect(namespace)
+
+
+def test_importing_a_script_takes_nothing_from_the_command_line(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["pytest", "SCALE=2", "--whatever"])
+    namespace = {"__name__": "edsr", "__file__": edsr.__file__, "SCALE": 4}
+    assert settings.collect(namespace) == edsr.SETTINGS
+    assert namespace["SCALE"] == 4
+
+
+# --- Notebooks ---
+
+
+def execute(codes, monkeypatch):
+    """Runs cells of code in a kernel; gives what each printed."""
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    cells = [nbformat.v4.new_code_cell(code) for code in codes]
+    book = nbformat.v4.new_notebook(cells=cells)
+    nbclient.NotebookClient(book, timeout=300, kernel_name="python3").execute()
+    return [
+        "".join(output.get("text", "") for output in cell.outputs)
+        for cell in book.cells
+    ]
+
+
+def test_stray_variable_is_no_setting_when_the_cell_runs_again():
+    source = (PROJECT / "edsr.py").read_text()
+    (cell,) = [c for c in source.split('"""\n') if "settings.collect(" in c]
+    namespace = {"__name__": "__main__", "In": ["HR = 3", cell], "HR": 3}
+    assert settings.collect(namespace) == edsr.SETTINGS
+
+
+def test_stray_variable_leaves_the_finished_run_in_place(run_script, monkeypatch):
+    folder, _ = run_script(edsr, **TINY["edsr"])
+    monkeypatch.setattr(edsr, "HR", 3, raising=False)
+    _, out = run_script(edsr, **TINY["edsr"])
+    assert "has been trained for all of its" in out
+    assert list(folder.parent.glob("[!.]*")) == [folder]
+
+
+@pytest.mark.slow
+def test_variables_of_a_notebook_are_no_settings(
+    tmp_path, smooth_pictures, monkeypatch
+):
+    """Neither a stray one, nor when the cell with the constants runs again."""
+    constants = {**TINY["edsr"], "EPOCHS": 1}
+    constants |= {"DATASET": str(smooth_pictures), "RESULTS": str(tmp_path / "results")}
+    cells = notebook.to_notebook(edited("edsr", constants)).cells
+    codes = [cell.source for cell in cells[:-1] if cell.cell_type == "code"]
+    (block,) = [code for code in codes if "SETTINGS = " in code]
+    more = block.replace("EPOCHS = 1", "EPOCHS = 2")
+    assert more != block
+    stray = "HR = 3\nMY_NOTE = 'text'"
+    steps = [stray, block, "main()", more, "main()"]
+    printed = execute([*codes, *steps], monkeypatch)[len(codes) - 1 :]
+    first, _, _, again, _, raised = printed
+    assert "New run in" in first and "PSNR Y" in first
+    assert "trained for all of its 1 epochs" in again
+    assert "Resuming" in raised and "after epoch 1" in raised
+    folders = [path.name for path in (tmp_path / "results").glob("[!.]*")]
+    assert folders == ["edsr_x2_pictures"]

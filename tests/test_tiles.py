@@ -1,0 +1,132 @@
+"""Pictures enlarged in memory: in tiles, by self-ensemble, luma alone."""
+
+import keras
+import numpy as np
+import pytest
+import skimage.color
+
+import data
+import upscale
+from core import tiles
+from core.pixels import to_uint8
+from helpers import noise
+
+
+def untiled(model, image):
+    return to_uint8(model.predict_on_batch(image[None])[0])
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("size", [(1, 1), (7, 500), (32, 32), (33, 31), (61, 90)])
+def test_tiles_give_what_the_whole_gives(tiny_network, scale, size):
+    model = tiny_network(scale)
+    image = noise(*size, 3)
+    result = upscale.upscale(model, image, tile=32)
+    assert result.shape == (size[0] * scale, size[1] * scale, 3)
+    assert result.dtype == np.uint8
+    difference = np.abs(result.astype(int) - untiled(model, image))
+    assert difference.max() <= 1
+
+
+def test_tiles_without_overlap_would_be_seen(tiny_network, monkeypatch):
+    model, image = tiny_network(2), noise(61, 90, 3)
+    monkeypatch.setattr(tiles, "receptive_radius", lambda model: 0)
+    result = upscale.upscale(model, image, tile=32)
+    assert np.abs(result.astype(int) - untiled(model, image)).max() > 10
+
+
+@pytest.mark.parametrize("length", [1, 31, 32, 33, 47, 48, 49, 64, 100, 1000])
+def test_windows_cover_every_pixel_once(length):
+    windows = tiles._windows(length, 32, 8)
+    kept = [pixel for *_, first, last in windows for pixel in range(first, last)]
+    assert kept == list(range(length))
+    (size,) = {end - start for start, end, _, _ in windows}
+    assert size <= 32 and len(windows) * size < length + 16 * len(windows)
+    for start, end, first, last in windows:
+        assert start >= 0 and end <= length
+        assert first - start >= 8 or first == 0
+        assert end - last >= 8 or last == length
+
+
+def test_self_ensemble_is_the_mean_of_eight_turns(tiny_network):
+    model, image = tiny_network(2), noise(13, 21, 3)
+    total = 0
+    for mirrored in (False, True):
+        for turn in range(4):
+            x = np.rot90(image[::-1] if mirrored else image, turn)
+            y = np.rot90(model(x[None]).numpy()[0], -turn)
+            total += y[::-1] if mirrored else y
+    result = upscale.upscale(model, image, self_ensemble=True)
+    expected = to_uint8(total / 8)
+    assert np.abs(result.astype(int) - expected).max() <= 1
+    assert (result == expected).mean() > 0.99
+
+
+def test_luma_network_enlarges_y_and_takes_colour_from_bicubic():
+    # A network that only repeats pixels, so that the result can be said beforehand.
+    inputs = keras.Input((None, None, 1))
+    model = keras.Model(inputs, keras.layers.UpSampling2D(2)(inputs))
+    image = 80 + noise(10, 12, 3) // 4  # far from the ends of the range: no clipping
+    result = skimage.color.rgb2ycbcr(upscale.upscale(model, image))
+    y = skimage.color.rgb2ycbcr(image)[..., 0].repeat(2, axis=0).repeat(2, axis=1)
+    colour = data.bicubic_resize(skimage.color.rgb2ycbcr(image), 20, 24)[..., 1:]
+    assert np.abs(result[..., 0] - y).max() < 1
+    assert np.abs(result[..., 1:] - colour).max() < 1
+
+
+def test_float_and_uint8_pictures_give_the_same(tiny_network):
+    model, image = tiny_network(2), noise(9, 9, 3)
+    np.testing.assert_array_equal(
+        upscale.upscale(model, image), upscale.upscale(model, image.astype(np.float64))
+    )
+
+
+def test_progress_ends_at_one(tiny_network):
+    shares = []
+    upscale.upscale(tiny_network(2), noise(61, 90, 3), tile=32, progress=shares.append)
+    assert len(shares) > 4 and shares == sorted(shares) and shares[-1] == 1
+
+
+def test_without_a_network_it_is_bicubic():
+    lr = noise(7, 9, 3)
+    expected = data.bicubic_resize(lr, 21, 27)
+    np.testing.assert_array_equal(tiles.enlarge(None, lr, 3), expected)
+
+
+def test_smaller_tiles_when_memory_is_short(tiny_network, monkeypatch, capsys):
+    model = tiny_network(2)
+    image = noise(70, 80, 3)
+    expected = upscale.upscale(model, image)
+    predict = model.predict_on_batch
+
+    def short_of_memory(window, limit=40 * 40):
+        if window.shape[1] * window.shape[2] > limit:
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+        return predict(window)
+
+    monkeypatch.setattr(model, "predict_on_batch", short_of_memory)
+    difference = np.abs(upscale.upscale(model, image).astype(int) - expected)
+    assert difference.max() <= 1
+    assert "continuing with tiles of 40 pixels" in capsys.readouterr().out
+    monkeypatch.setattr(model, "predict_on_batch", lambda w: short_of_memory(w, 0))
+    with pytest.raises(MemoryError, match="does not fit into the device's memory"):
+        upscale.upscale(model, image)
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory(tiny_network, monkeypatch):
+    def broken(window):
+        raise RuntimeError("INVALID_ARGUMENT")
+
+    model = tiny_network(2)
+    monkeypatch.setattr(model, "predict_on_batch", broken)
+    with pytest.raises(RuntimeError, match="INVALID_ARGUMENT"):
+        upscale.upscale(model, noise(70, 80, 3))
+
+
+def test_errors_say_what_is_wrong(tiny_network):
+    with pytest.raises(ValueError, match="image must be RGB"):
+        upscale.upscale(tiny_network(2), noise(9, 9, 1))
+    inputs = keras.Input((None, None, 3))
+    smaller = keras.Model(inputs, keras.layers.AveragePooling2D(2)(inputs), name="half")
+    with pytest.raises(ValueError, match="half makes 16x16 pixels of 32x32"):
+        upscale.upscale(smaller, noise(9, 9, 3))
