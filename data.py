@@ -23,7 +23,7 @@ import tensorflow as tf
 
 import drawings
 import hardware
-from core import decoded, sources
+from core import datasets, decoded
 from core.files import printable
 from core.images import read_image
 from core.leaves import draw_leaves
@@ -72,7 +72,7 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
             network on a benchmark.
         scale: integer factor between LR and HR. HR is cropped to a multiple of it.
         degradation: how LR is made where the dataset does not bring it: one of
-            `degradations.DEGRADATIONS`; for DIV2K one of `sources.TRACKS`, its own; or a tuple
+            `DEGRADATIONS`; for DIV2K one of `TRACKS`, its own; or a tuple
             of several, which take turns from picture to picture.
         smallest: side in pixels that all LR pictures must have, such as that of the
             patches. Smaller ones are left out of `"flowers"`, and an error elsewhere.
@@ -90,7 +90,7 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
     """
     splits = _find_splits(dataset, scale, degradation)
     if split == "scored":
-        split = sources.scored_split(splits)
+        split = datasets.scored_split(splits)
     return _load(splits, dataset, split, scale, smallest)
 
 
@@ -109,7 +109,7 @@ def load_splits(dataset, scale, degradation="bicubic", patch_size=1):
         ValueError, OSError: as `load`.
     """
     splits = _find_splits(dataset, scale, degradation)
-    scored = sources.scored_split(splits)
+    scored = datasets.scored_split(splits)
     train, validation, test = (
         _load(splits, dataset, split, scale, smallest)
         for split, smallest in (
@@ -142,13 +142,13 @@ def _find_splits(dataset, scale, degradation):
     several = isinstance(degradation, (tuple, list))
     degradations = tuple(degradation) if several else (degradation,)
     for name in degradations:
-        if name not in (*DEGRADATIONS, *sources.TRACKS):
-            known = ", ".join(dict.fromkeys((*DEGRADATIONS, *sources.TRACKS)))
+        if name not in (*DEGRADATIONS, *datasets.TRACKS):
+            known = ", ".join(dict.fromkeys((*DEGRADATIONS, *datasets.TRACKS)))
             raise ValueError(f"DEGRADATION = {name!r} is not one of {known}.")
     if not isinstance(scale, (int, np.integer)) or scale < 1:
         raise ValueError(f"SCALE = {scale!r} is not a whole number above 0.")
     hardware.keep_tensorflow_off_gpu()
-    return sources.find_splits(str(dataset), scale, degradations)
+    return datasets.find_splits(str(dataset), scale, degradations)
 
 
 def _load(splits, dataset, split, scale, smallest):
@@ -172,7 +172,7 @@ def _load(splits, dataset, split, scale, smallest):
         pictures = decoded.leave_out_small(pictures, smallest, dataset)
     else:
         decoded.check_sizes(pictures, smallest)
-    if split in (sources.scored_split(splits), "all"):
+    if split in (datasets.scored_split(splits), "all"):
         decoded.check_scorable(pictures, scale)
     return decoded.as_dataset(pictures, scale)
 

@@ -34,7 +34,7 @@ def decode(source, scale, smallest=1):
     read from there by this and all later runs.
 
     Args:
-        source: `sources.Source`.
+        source: `folders.Source`.
         scale: integer factor between LR and HR.
         smallest: side in pixels that all LR pictures must have.
 

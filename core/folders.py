@@ -43,7 +43,7 @@ def find_splits(folder, scale, degradations):
 
     Args:
         folder: `pathlib.Path`.
-        scale, degradations: as for `sources.find_splits`.
+        scale, degradations: as for `datasets.find_splits`.
 
     Returns:
         dict from the name of each split to a function that gives its `Source`.

@@ -14,7 +14,7 @@ from PIL import Image
 import drawings
 import edsr
 import settings
-from core import networks, sources
+from core import datasets, networks
 from helpers import edits, noise, save, usual_ctrl_c
 
 
@@ -34,8 +34,8 @@ def float32():
 
 @pytest.fixture
 def small_leaves(monkeypatch):
-    monkeypatch.setattr(sources, "LEAVES", {"train": 3, "validation": 2})
-    monkeypatch.setattr(sources, "LEAVES_SIZE", 64)
+    monkeypatch.setattr(datasets, "LEAVES", {"train": 3, "validation": 2})
+    monkeypatch.setattr(datasets, "LEAVES_SIZE", 64)
 
 
 @pytest.fixture

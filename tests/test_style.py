@@ -18,7 +18,7 @@ CONSTANTS = (
 COMMANDS = ["upscale", "compare", "export"]
 SHARED = "data metrics training results drawings hardware settings".split()
 CORE = (
-    "files images pixels degradations leaves sources folders decoded networks tiles "
+    "files images pixels degradations leaves datasets folders decoded networks tiles "
     "self_ensemble state interrupts"
 ).split()
 # Parts of main() that are functions of their own.
@@ -108,7 +108,7 @@ def test_test_modules_share_by_helpers_alone():
 
 def test_imports_are_read_as_they_stand():
     assert {"settings", "data", "training", "results"} <= imports_of("edsr")
-    assert {"core.decoded", "core.sources", "core.files"} <= imports_of("data")
+    assert {"core.decoded", "core.datasets", "core.files"} <= imports_of("data")
     assert imports_of("core.pixels") == set()
 
 

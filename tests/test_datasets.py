@@ -14,7 +14,7 @@ from PIL import Image
 
 import data
 import edsr
-from core import decoded, folders, sources
+from core import datasets, decoded, folders
 from helpers import TINY, names, read_csv, save
 
 CONFIGS = [
@@ -68,9 +68,9 @@ def div2k_folder(tmp_path_factory):
 @pytest.fixture
 def tfds_downloads(monkeypatch, tmp_path, div2k_folder):
     """TFDS' real builders, only their downloads replaced."""
-    prepare = sources.tfds_builder
+    prepare = datasets.tfds_builder
     monkeypatch.setattr(
-        sources, "tfds_builder", lambda name: prepare(name, data_dir=tmp_path / "tfds")
+        datasets, "tfds_builder", lambda name: prepare(name, data_dir=tmp_path / "tfds")
     )
 
     def extract(self, urls):
@@ -176,7 +176,7 @@ def test_unreachable_dataset_says_what_to_do(monkeypatch):
     def unreachable(name):
         raise ConnectionError("no network")
 
-    monkeypatch.setattr(sources, "tfds_builder", unreachable)
+    monkeypatch.setattr(datasets, "tfds_builder", unreachable)
     commands = {
         ("div2k", "unknown"): "div2k --scale 2 --degradation unknown",
         ("flowers", "area"): "flowers",
@@ -203,7 +203,7 @@ def test_flowers_hold_out_the_first_600(tfds_downloads, monkeypatch, tmp_path, c
     monkeypatch.setattr(manager, "download", lambda self, url: str(archive))
     seen = []
     for split in ("train", "validation"):
-        source = sources.find_splits("flowers", 1, ("bicubic",))[split]()
+        source = datasets.find_splits("flowers", 1, ("bicubic",))[split]()
         assert source.size > 100 * source.count  # else all would go to memory
         pairs = data.load("flowers", split, 1, smallest=48)
         for lr, hr in pairs.as_numpy_iterator():
@@ -227,9 +227,9 @@ def test_tracks_of_div2k_need_its_pictures(tmp_path, make_pictures):
 
 def test_one_opening_gives_all_splits(tfds_downloads, monkeypatch):
     opened = []
-    prepare = sources.tfds_builder
+    prepare = datasets.tfds_builder
     monkeypatch.setattr(
-        sources, "tfds_builder", lambda name: opened.append(name) or prepare(name)
+        datasets, "tfds_builder", lambda name: opened.append(name) or prepare(name)
     )
     train, validation, scored = data.load_splits("div2k", 4)
     assert opened == ["div2k/bicubic_x4"]
@@ -288,7 +288,7 @@ def test_bsds500_that_broke_off_is_fetched_again(bsds500, keras_home, monkeypatc
     archive = keras_home / "datasets/BSR_bsds500.tgz"
     whole = archive.rename(keras_home / "elsewhere.tgz")
     archive.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    monkeypatch.setattr(sources, "BSDS500_URL", whole.as_uri())
+    monkeypatch.setattr(datasets, "BSDS500_URL", whole.as_uri())
     assert len(names("bsds500", "train")) == 1
     assert archive.read_bytes() == whole.read_bytes()
     assert not list((keras_home / "datasets").glob("tmp*"))
@@ -310,7 +310,7 @@ def test_bsds500_out_of_reach_says_what_to_do(monkeypatch):
     def unreachable(*args, **kwargs):
         raise Exception("URL fetch failure")
 
-    monkeypatch.setattr(sources.keras.utils, "get_file", unreachable)
+    monkeypatch.setattr(datasets.keras.utils, "get_file", unreachable)
     with pytest.raises(
         ValueError, match="BSDS500 could not be fetched.*Put BSR_bsds500.tgz"
     ):
@@ -334,9 +334,9 @@ def test_no_picture_has_two_roles(bsds500, small_leaves, tmp_path, make_pictures
 
 
 def test_scored_are_test_pictures_or_else_those_held_out():
-    assert sources.scored_split(["train", "validation", "test"]) == "test"
-    assert sources.scored_split(["train", "validation"]) == "validation"
-    assert sources.scored_split(["train", "validation", "all"]) == "validation"
+    assert datasets.scored_split(["train", "validation", "test"]) == "test"
+    assert datasets.scored_split(["train", "validation"]) == "validation"
+    assert datasets.scored_split(["train", "validation", "all"]) == "validation"
 
 
 def test_a_new_dataset_is_one_entry(tmp_path, make_pictures, run_script, monkeypatch):
@@ -352,7 +352,7 @@ def test_a_new_dataset_is_one_entry(tmp_path, make_pictures, run_script, monkeyp
         }
         return folders.splits_of_files(pairs, degradations)
 
-    monkeypatch.setitem(sources.DATASETS, "lab", open_lab)
+    monkeypatch.setitem(datasets.DATASETS, "lab", open_lab)
     folder, out = run_script(edsr, **TINY["edsr"], DATASET="lab")
     assert folder.name == "edsr_x2_lab"
     assert "train 1, validate 1, score 1" in out and "\ntest.png " in out
