@@ -15,8 +15,8 @@ from PIL import Image
 
 import data
 import metrics
-from core.networks import load_network, scale_and_channels
 from core.degradations import as_jpeg
+from core.networks import load_network, scale_and_channels
 from core.pixels import bicubic_resize, luma, to_uint8
 from core.tiles import enlarge
 

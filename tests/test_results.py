@@ -15,7 +15,7 @@ from helpers import TINY, read_csv
 
 @pytest.fixture
 def enlargements(monkeypatch):
-    """Counts how often pictures are enlarged by networks and by bicubic: a dict.
+    """Counts how often pictures are enlarged by networks and in bicubic rows: a dict.
 
     The tiny pictures aside with which `metrics.evaluate_each` warms up.
     """
