@@ -44,7 +44,7 @@ def commands(page):
 
 
 @pytest.fixture
-def workplace(tmp_path, monkeypatch):
+def place(tmp_path, monkeypatch):
     """A folder with what the pages take to be there."""
     save(noise(24, 30, 3), tmp_path / "photo.jpg")
     for scale in (2, 3, 4):
@@ -73,7 +73,7 @@ def test_some_pages_have_code():
     "page",
     [with_code(*page) for page in zip(PAGES, IDS) if blocks(page[0], "python")],
 )
-def test_code_runs_from_top_to_bottom(page, workplace, run_command):
+def test_code_runs_from_top_to_bottom(page, place, run_command):
     """After the page's own commands that export what it uses."""
     for words in commands(page):
         if words[0] == "export.py" and len(words) > 3:
@@ -83,7 +83,7 @@ def test_code_runs_from_top_to_bottom(page, workplace, run_command):
         code = compile(text, f"{page.name}, block {number + 1}", "exec")
         exec(code, namespace)
         for name in re.findall(r"\.save\(\"([^\"]+)\"\)", text):
-            assert (workplace / name).exists()
+            assert (place / name).exists()
             if name == "photo_x4.png":
                 assert Image.open(name).size == (120, 96)
 
