@@ -52,6 +52,7 @@ def start(seed):
         ValueError: if processes are named, but the backend is not JAX.
     """
     show_any_name()
+    keep_tensorflow_off_gpu()  # before anything sets TensorFlow up
     if "KERAS_DISTRIBUTION_NUM_PROCESSES" in os.environ:
         _join_processes()
     set_seed(seed)

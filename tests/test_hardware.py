@@ -139,3 +139,12 @@ def test_processes_share_batches_evenly(monkeypatch):
     ((first, second),) = hardware.own_share(batches).as_numpy_iterator()
     assert first.tolist() == [2, 3] and second.tolist() == [[4, 5], [6, 7]]
     assert not hardware.is_first()
+
+
+@pytest.mark.parametrize("backend, calls", [("jax", [([], "GPU")]), ("tensorflow", [])])
+def test_gpu_is_left_to_jax(backend, calls, monkeypatch):
+    seen = []
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda *a: seen.append(a))
+    hardware.keep_tensorflow_off_gpu.__wrapped__()
+    assert seen == calls
