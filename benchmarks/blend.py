@@ -1,7 +1,7 @@
 """Scores the mean of two networks' weights, for several shares of the second.
 
     python -m benchmarks.blend weights/edsr_x4.keras \\
-        results/weights/edsr_photographs_x4/edsr_x4_bsds500/model.keras \\
+        results/edsr_x4_bsds500/model.keras \\
         --validation bsds500 --test Set5/image_SRF_4 BSDS500/images/val
 
 The second network was trained from the first. Choose the share by the validation
