@@ -21,8 +21,9 @@ def whole_file(path):
     Raises:
         OSError: naming the file, if it cannot be written.
     """
-    # Not the process id: machines that share a folder may use the same one.
-    part = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    # Not the process id: machines that share a folder may use the same one. Nor the name
+    # of the file, to which nothing may be left to add.
+    part = path.with_name(f".{uuid.uuid4().hex[:16]}.part{path.suffix}")
     with named_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
