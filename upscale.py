@@ -11,8 +11,9 @@ From Python:
 """
 
 import argparse
-import dataclasses
+import contextlib
 import functools
+import itertools
 import math
 import os
 import pathlib
@@ -30,6 +31,8 @@ import hardware
 from core import images
 from core.files import named_errors, whole_file
 from core.networks import load_network, scale_and_channels
+from core.pixels import to_samples, to_uint8
+from core.saving import FORMATS, fitting, write
 from core.tiles import upscale
 
 __all__ = ["upscale", "upscale_file", "load_network", "scale_and_channels"]
@@ -39,37 +42,37 @@ WEIGHTS = pathlib.Path(__file__).parent / "weights"
 
 # --- Files ----------------------------------------------------------------------------
 
-# Formats that results can have; all others become PNG.
-FORMATS = {
-    "JPEG": {"quality": 95, "subsampling": 0},
-    "PNG": {},
-    "TIFF": {"compression": "tiff_deflate"},
-    "WEBP": {"quality": 95},
-}
-# What is kept of a TIFF file's tags.
-TIFF_TAGS = "ImageDescription", "Make", "Model", "DateTime", "Artist", "Copyright"
-# The longest side in pixels that a format can hold.
-LARGEST = {"JPEG": 65500, "WEBP": 16383}
 
-
-def upscale_file(model, source, target, scale=None, self_ensemble=False, progress=None):
+def upscale_file(
+    model,
+    source,
+    target,
+    scale=None,
+    self_ensemble=False,
+    progress=None,
+    large=False,
+    keep_hidden=False,
+):
     """Enlarges a picture file and writes it, whole or not at all.
 
     The picture is turned upright as its EXIF data says. That data (of TIFF files the
-    description, camera, date, author and copyright) and the colour profile are kept.
-    Grey stays grey. An alpha channel is enlarged beside the colours, with bicubic
-    interpolation.
+    description, camera, date, author and copyright), the colour profile and the density
+    are kept. Grey stays grey, and more than 8 bits per channel become 16 in PNG and TIFF.
+    An alpha channel is enlarged beside the colours, with bicubic interpolation.
 
     Args:
         model: a network, as for `upscale`.
-        source: `pathlib.Path` of a picture in any format and mode that Pillow reads.
+        source: `pathlib.Path` of a picture in any format and mode that `read_image` takes.
         target: `pathlib.Path` of the file to write: .png, .jpg, .tif or .webp.
         scale: how much larger to make it, any positive number: the network enlarges, and
             bicubic interpolation resizes from there. None for the network's own.
         self_ensemble, progress: as for `upscale`.
+        large: allows more than 179 million pixels.
+        keep_hidden: enlarges the colours of fully transparent pixels as they are, in
+            place of colours from around them: in games' textures they carry data.
 
     Returns:
-        What was lost on the way, in sentences, or an empty string.
+        What was assumed, and lost on the way, in sentences, or an empty string.
 
     Raises:
         ValueError: if the picture cannot be read, or if the target has another suffix,
@@ -83,127 +86,93 @@ def upscale_file(model, source, target, scale=None, self_ensemble=False, progres
         raise ValueError(
             f"{target} is none of {', '.join(FORMATS)}: use another file name suffix."
         )
-    picture = _read(source)
+    picture = images.read(source, large)
     scale = scale or scale_and_channels(model)[0]
     height, width = picture.rgb.shape[:2]
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    _check_format(format, picture, source, target, size)  # before the long work
-    result = Image.fromarray(
-        upscale(model, picture.rgb, self_ensemble, progress=progress)
-    )
+    _check_target(format, picture, source, target, size)  # before the long work
+    attached, lost = fitting(picture.attached, format)
+    dtype = FORMATS[format].deepest if picture.deep else np.uint8
+    notes = picture.notes + lost
+    if picture.deep and dtype == np.uint8:
+        notes.append(f"It has more than 8 bits per channel, of which {format} holds 8.")
+    rgb = picture.rgb
+    if picture.alpha is not None and not keep_hidden:
+        rgb, note = _fill_hidden(rgb, picture.alpha)
+        notes += note
+    samples = upscale(model, rgb, self_ensemble, progress=progress, dtype=dtype)
     if picture.grey:
-        result = result.convert("L")
-    if picture.alpha:
-        result.putalpha(picture.alpha.resize(result.size, Image.Resampling.BICUBIC))
-    if result.size != size:
-        result = result.resize(size, Image.Resampling.BICUBIC)
+        samples = _to_grey(samples)
+    samples = _resize(samples, size)
+    if picture.alpha is not None:
+        alpha = to_samples(_resize(picture.alpha[..., None], size), dtype)
+        samples = np.concatenate([samples, alpha], axis=-1)
+    _note_size(attached.exif, size)
     with whole_file(target) as part:
-        result.save(
-            part,
-            exif=picture.exif or Image.Exif(),
-            icc_profile=picture.profile,
-            **FORMATS[format],
-        )
-    return " ".join(picture.notes)
+        write(part, format, samples, attached)
+    return " ".join(notes)
 
 
-@dataclasses.dataclass
-class _Picture:
-    """A picture file as it was read, and what goes with it into the result."""
-
-    rgb: np.ndarray  # uint8 [H, W, 3], upright
-    grey: bool
-    alpha: Image.Image  # or None
-    exif: Image.Exif  # or None if it is damaged
-    profile: bytes  # of colours, or None
-    notes: list  # what was lost, in sentences
-
-
-def _read(source):
-    """Reads a picture file: `_Picture`."""
-    with images.open_image(source) as image:
-        notes = _notes(image)
-        upright = images.upright(image)
-        exif = _exif(image, upright)
-        if exif is None:
-            notes.append("Its EXIF data is damaged and was left out.")
-        alpha = None
-        if upright.has_transparency_data:
-            rgba = _to_rgba(upright)
-            alpha = rgba.getchannel("A")
-            upright = _fill_transparent(rgba)
-        rgb = images.to_rgb(upright)
-        grey = image.mode[0] in "1LIFP" and (rgb == rgb[..., :1]).all()
-        if image.mode[0] == "P" and "icc_profile" in image.info:
-            grey = False  # since the profile is one of RGB
-        # Profiles of other colours than RGB and grey say nothing about the result.
-        other = image.mode in ("CMYK", "LAB")
-        profile = None if other else image.info.get("icc_profile")
-    return _Picture(rgb, grey, alpha, exif, profile, notes)
-
-
-def _check_format(format, picture, source, target, size):
-    """Refuses what the format of the result cannot hold."""
-    if picture.alpha and format == "JPEG":  # a PNG file that is called .jpg
+def _check_target(format, picture, source, target, size):
+    """Refuses what the file of the result cannot hold, or be called."""
+    if picture.alpha is not None and not FORMATS[format].alpha:
+        # A PNG file that is called .jpg.
         raise ValueError(
             f"{source} is transparent, which {target.name} cannot be: leave out --format."
         )
-    if max(size) > LARGEST.get(format, math.inf):
+    if max(size) > FORMATS[format].largest:
         raise ValueError(
             f"{source} would become {size[0]}x{size[1]} pixels, but {format} allows at "
-            f"most {LARGEST[format]}: leave out --format."
+            f"most {FORMATS[format].largest}: leave out --format."
+        )
+    if len(os.fsencode(target.name)) > 255:
+        raise ValueError(
+            f"{source} would become {target.name}, a longer name than disks allow: rename "
+            "it, or use a shorter --suffix."
         )
 
 
-def _to_rgba(image):
-    if not image.mode.startswith("I"):
-        return image.convert("RGBA")
-    # 16-bit grey, one value of which is transparent. Pillow would turn most to white.
-    rgba = Image.fromarray(images.to_rgb(image)).convert("RGBA")
-    visible = np.asarray(image) != image.info["transparency"]
-    rgba.putalpha(Image.fromarray(visible).convert("L"))
-    return rgba
-
-
-def _fill_transparent(rgba):
+def _fill_hidden(rgb, alpha):
     """Gives fully transparent pixels the colours around them, since what is hidden under
-    them would reach into the visible edges."""
+    them would reach into the visible edges. Returns also what was lost, in a list."""
+    hidden = alpha == 0
+    note = "Colours under fully transparent pixels were changed: see --keep-hidden."
+    changed = hidden.any() and (rgb[hidden] != rgb[hidden][0]).any()
+    rgba = Image.fromarray(np.dstack([to_uint8(rgb), to_uint8(alpha)]))
     nearby = rgba.convert("RGBa").filter(ImageFilter.GaussianBlur(8)).convert("RGBA")
-    visible = rgba.getchannel("A").point(lambda value: 255 * (value > 0))
-    return Image.composite(rgba, nearby, visible).convert("RGB")
+    filled = np.where(hidden[..., None], np.asarray(nearby)[..., :3], rgb)
+    return filled.astype(rgb.dtype), [note] * bool(changed)
 
 
-def _notes(image):
-    """What is lost when a picture is read as 8-bit RGB, a list of sentences."""
-    notes = []
-    if image.mode == "F":
-        notes.append("Its floating-point pixels were assumed to be from 0 to 255.")
-    elif image.mode[0] == "I" or ";16" in str([tile[3] for tile in image.tile]):
-        notes.append("It has more than 8 bits per channel, of which 8 were used.")
-    if getattr(image, "n_frames", 1) > 1:
-        notes.append("It holds several pictures; this is the first.")
-    if image.mode in ("CMYK", "LAB"):
-        notes.append(
-            f"Its {image.mode} colours became RGB, without the colour profile."
-        )
-    return notes
+def _to_grey(samples):
+    """One channel of three that are nearly equal, weighted as Pillow does."""
+    weights = np.array([[19595], [38470], [7471]], np.uint32)
+    grey = (samples.astype(np.uint32) @ weights + 0x8000) >> 16
+    return grey.astype(samples.dtype)
 
 
-def _exif(image, upright):
-    """EXIF data of a picture that has been turned upright, or None if it is damaged."""
-    try:
-        Image.Exif().load(image.info.get("exif"))  # raises what upright() passed over
-        exif = upright.getexif()
-        if image.format == "TIFF":  # where most tags describe the file's own storage
-            of_file, exif = image.getexif(), Image.Exif()
-            for tag in TIFF_TAGS:
-                number = ExifTags.Base[tag].value
-                if number in of_file:
-                    exif[number] = of_file[number]
-        exif.tobytes()
-    except Exception:  # as many kinds as there are ways to be damaged
-        return None
-    return exif
+def _resize(samples, size):
+    """Resizes [H, W, C] to (width, height), with bicubic interpolation."""
+    if samples.shape[1::-1] == size:
+        return samples
+    channels = [
+        Image.fromarray(channel.astype(np.float32)).resize(size, Image.BICUBIC)
+        for channel in np.moveaxis(samples, -1, 0)
+    ]
+    resized = np.stack(channels, axis=-1)
+    if samples.dtype == np.float32:
+        return resized
+    return (np.clip(resized, 0, np.iinfo(samples.dtype).max) + 0.5).astype(
+        samples.dtype
+    )
+
+
+def _note_size(exif, size):
+    """Brings the size that EXIF data states up to date."""
+    inner = exif.get_ifd(ExifTags.IFD.Exif)
+    for tag, side in zip(("ExifImageWidth", "ExifImageHeight"), size):
+        if ExifTags.Base[tag].value in inner:
+            inner[ExifTags.Base[tag].value] = side
 
 
 def find_pictures(paths, output):
@@ -214,23 +183,32 @@ def find_pictures(paths, output):
         output: folder for the results; left out where it lies in one of the folders.
 
     Returns:
-        List of (path, path relative to the folder it was found in).
+        List of (path, path relative to the folder it was found in); and a sentence on
+        the files in the folders that are pictures of kinds that are not read, or "".
     """
-    pictures = []
+    pictures, others = [], []
     for path in paths:
-        if not path.is_dir():
+        if path.is_dir():
+            files = list(_visible_files(path, output))
+            known = [images.is_named_as_picture(file) for file, _ in files]
+            pictures += itertools.compress(files, known)
+            others += [file for (file, _), known in zip(files, known) if not known]
+        else:
             pictures.append((path, pathlib.Path(path.name)))
-            continue
-        own = _lies_in(output, path)
-        for file in sorted(path.rglob("*")):
-            relative = file.relative_to(path)
-            known = images.is_named_as_picture(file)
-            hidden = any(part.startswith(".") for part in relative.parts)
-            result = own and _lies_in(file, output)
-            there = file.is_file() or file.is_symlink()  # a broken link fails later
-            if known and not hidden and not result and there:
-                pictures.append((file, relative))
-    return pictures
+    return pictures, images.describe_unread(others)
+
+
+def _visible_files(folder, output):
+    """Yields (path, path relative to the folder) of all files in it that are neither
+    hidden nor results."""
+    own = _lies_in(output, folder)
+    for file in sorted(folder.rglob("*")):
+        relative = file.relative_to(folder)
+        hidden = any(part.startswith(".") for part in relative.parts)
+        result = own and _lies_in(file, output)
+        there = file.is_file() or file.is_symlink()  # a broken link fails later
+        if there and not hidden and not result:
+            yield file, relative
 
 
 def _lies_in(path, folder):
@@ -320,6 +298,17 @@ def parse_arguments():
         default="png",
         help="same: JPEG, PNG, TIFF or WebP as the input",
     )
+    add(
+        "--large",
+        action="store_true",
+        help="also pictures in folders that have more than 179 megapixels, which damaged "
+        "files claim to have, too; files that are named are always taken",
+    )
+    add(
+        "--keep-hidden",
+        action="store_true",
+        help="keep the colours of fully transparent pixels, as textures of games need",
+    )
     return parser.parse_args()
 
 
@@ -336,14 +325,15 @@ def main():
         own_scale = scale_and_channels(load(options.model))[0] if options.model else 4
         scale = options.scale or own_scale
         suffix = f"_x{scale:g}" if options.suffix is None else options.suffix
-        pictures = find_pictures(options.pictures, options.output)
+        pictures, left_out = find_pictures(options.pictures, options.output)
         targets = plan(pictures, options.output, suffix, options.format == "same")
+        if not targets:
+            sentence = "there are no pictures in these folders."
+            raise ValueError(f"{sentence} {left_out}".strip())
         with named_errors(f"--output {options.output}"):
             options.output.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         sys.exit(f"upscale.py: {error}")
-    if not targets:
-        sys.exit("upscale.py: there are no pictures in these folders.")
     failures = []
     for number, (source, target) in enumerate(targets.items()):
         network = options.model or included_network(scale, source)
@@ -357,19 +347,26 @@ def main():
                 scale=options.scale,
                 self_ensemble=options.self_ensemble,
                 progress=lambda part: bar.update(round(100 * part)),
+                large=options.large or source in options.pictures,
+                keep_hidden=options.keep_hidden,
             )
             if notes:
                 print(notes)
         except Exception as error:  # the other pictures are still to be done
             named = str(source) in str(error)
             failures.append(str(error) if named else f"{source}: {error}")
-            print(f"Failed: {failures[-1]}")
+            if len(targets) > 1:
+                print(f"Failed: {failures[-1]}")
         except KeyboardInterrupt:
             sys.exit(
                 f"\nInterrupted: {number} of {len(targets)} pictures were finished."
             )
-    if failures:
-        sys.exit("\n".join([f"{len(failures)} of {len(targets)} failed:", *failures]))
+    with contextlib.suppress(OSError):
+        options.output.rmdir()  # if nothing was written
+    if failures and len(targets) > 1:
+        failures.insert(0, f"{len(failures)} of {len(targets)} failed:")
+    if failures or left_out:
+        sys.exit("\n".join([*failures, left_out]).strip())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import functools
 import os
 import zlib
 
-from core.images import is_named_as_picture, open_image, read_image
+from core.images import is_named_as_picture, read_image, size_and_frames
 from core.degradations import DEGRADATIONS
 
 # The subfolders of a folder of pictures, and the split that each holds.
@@ -104,9 +104,8 @@ def _read_header(path):
     try:
         stat = path.stat()
         key = (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
-        with open_image(path) as image:
-            size = 3 * image.width * image.height
-            return key, size, getattr(image, "is_animated", False)
+        width, height, frames = size_and_frames(path)
+        return key, 3 * width * height, frames > 1
     except (OSError, ValueError):
         return None, 0, False
 

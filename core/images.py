@@ -1,60 +1,236 @@
-"""Picture files: any format and mode that Pillow reads, as upright 8-bit RGB."""
+"""Picture files: any format and mode becomes upright RGB.
+
+Pillow reads most of them, deep.py those of more than 8 bits per channel.
+"""
 
 import contextlib
+import dataclasses
+import pathlib
 
 import numpy as np
-from PIL import Image, ImageOps
+import tifffile
+from PIL import Image
 
+from core import attached, deep
+from core.attached import Attached
 from core.pixels import to_uint8
+
+with contextlib.suppress(ImportError):
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+with contextlib.suppress(ImportError):
+    import pillow_jxl  # noqa: F401: it registers itself
 
 # Formats that Pillow recognises but cannot read without help.
 ONLY_IDENTIFIED = ("BUFR", "GRIB", "HDF5", "MPEG")
+# What else people keep pictures in, and what to do about it.
+RAW = ".3fr .arw .cr2 .cr3 .crw .dng .nef .nrw .orf .pef .raf .raw .rw2 .srw"
+OTHERS = {
+    **dict.fromkeys([".heic", ".heif", ".hif"], "pip install pillow-heif"),
+    ".jxl": "pip install pillow-jxl-plugin",
+    **dict.fromkeys(RAW.split(), "develop raw files and save them as TIFF"),
+    **dict.fromkeys([".exr", ".hdr", ".psb", ".svg"], "save them as TIFF or PNG"),
+}
+
+
+@dataclasses.dataclass
+class Picture:
+    """A picture file as it is seen, upright, and what belongs to it."""
+
+    rgb: np.ndarray  # [H, W, 3]: uint8; float32, 0 to 255, of more than 8 bits
+    alpha: np.ndarray  # [H, W] of the same type, or None
+    grey: bool
+    attached: Attached
+    notes: list  # what was assumed or lost, in sentences
+
+    @property
+    def deep(self):
+        """Whether the file has more than 8 bits per channel."""
+        return self.rgb.dtype != np.uint8
 
 
 def read_image(path):
     """Reads a picture as upright 8-bit RGB.
 
     Args:
-        path: a file in any format that Pillow reads.
+        path: a file in any format that Pillow reads, or TIFF of any depth.
 
     Returns:
         uint8 array [H, W, 3]. Grey, palette and CMYK are converted, an alpha channel is
-        dropped, 16-bit grey is scaled to 8 bits, EXIF orientation is applied, and an
-        animation gives its first frame.
+        dropped, EXIF orientation is applied, and an animation gives its first frame. More
+        than 8 bits are brought to 8 as `deep.to_levels` says; what it assumes is printed,
+        once for all files.
 
     Raises:
         ValueError: naming the file, if it cannot be read.
     """
-    with open_image(path) as image:
-        return to_rgb(upright(image))
+    picture = read(path)
+    if not picture.deep:
+        return picture.rgb
+    for note in picture.notes:
+        if note not in _printed:
+            _printed.add(note)
+            print(f"{path}: {note} (Printed once, for the first of such files.)")
+    return to_uint8(picture.rgb)
+
+
+_printed = set()
+
+
+def read(path, large=False):
+    """Reads a picture with all that belongs to it.
+
+    Args:
+        path: as for `read_image`.
+        large: allows more pixels than Pillow takes for harmless, 179 million.
+
+    Returns:
+        `Picture`.
+
+    Raises:
+        ValueError: naming the file, if it cannot be read.
+    """
+    path = pathlib.Path(path)
+    with _named_errors(path, large):
+        if way_out := _way_out(path):
+            raise ValueError(f"{path.suffix} is not read here: {way_out}.")
+        with _open(path) as opened:
+            if isinstance(opened, Image.Image):
+                picture = _of_pillow(opened, path)
+            else:
+                picture = _of_tiff(opened)
+    picture.notes += picture.attached.notes
+    orientation = picture.attached.orientation
+    picture.rgb = _turned(picture.rgb, orientation)
+    if picture.alpha is not None:
+        picture.alpha = _turned(picture.alpha, orientation)
+    return picture
+
+
+def size_and_frames(path):
+    """Looks at the header of a picture file.
+
+    Returns:
+        (width, height, number of pictures in it), before it is turned upright.
+
+    Raises:
+        ValueError: naming the file, if it cannot be read.
+    """
+    with _named_errors(path), _open(pathlib.Path(path)) as opened:
+        if isinstance(opened, Image.Image):
+            return *opened.size, getattr(opened, "n_frames", 1)
+        page = opened.pages.first
+        return page.imagewidth, page.imagelength, len(opened.pages)
 
 
 @contextlib.contextmanager
-def open_image(path):
-    """Opens a picture; errors while it is read become a ValueError that names it."""
+def _open(path):
+    """Opens a file as a Pillow image or, as deep.py wants it, a `tifffile.TiffFile`."""
+    if deep.is_tiff(path):
+        with tifffile.TiffFile(path) as file:
+            if deep.is_better_here(file.pages.first):
+                yield file
+                return
+    with Image.open(path) as image:
+        yield image
+
+
+@contextlib.contextmanager
+def _named_errors(path, large=False):
+    """Makes each error a ValueError that names the file, and lifts Pillow's limit."""
+    limit = Image.MAX_IMAGE_PIXELS
+    if large:
+        Image.MAX_IMAGE_PIXELS = None
     try:
-        with Image.open(path) as image:
-            yield image
+        yield
     except MemoryError:
         raise
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"{path} cannot be read as a picture: it has more than {2 * limit / 1e6:.0f} "
+            "megapixels, or is damaged. (upscale.py takes it by its name, or with --large.)"
+        ) from error
     except Exception as error:  # damaged files make Pillow raise anything
-        raise ValueError(f"{path} cannot be read as a picture: {error}") from error
+        reason = getattr(error, "strerror", None) or error  # of the disk
+        raise ValueError(f"{path} cannot be read as a picture: {reason}") from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
-def upright(image):
-    """Turns a Pillow image as its EXIF data says, or not if that is damaged."""
+def _turned(pixels, orientation):
+    """Turns pixels [H, W, ...] upright, as EXIF's orientation 1 to 8 says."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+# --- From Pillow's image, or tifffile's file, to a picture ------------------------------
+
+
+def _of_tiff(file):
+    """The `Picture` in a deep TIFF file, not turned."""
+    page = file.pages.first
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit and page.imagewidth * page.imagelength > 2 * limit:
+        raise Image.DecompressionBombError
+    levels, alpha, note = deep.read_tiff(page)
+    return _of_levels(levels, alpha, attached.of_tiff(page), note, len(file.pages))
+
+
+def _of_pillow(image, path):
+    """The `Picture` in a Pillow image, not turned."""
+    codec, *_, arguments = image.tile[0] if image.tile else ("", "")
+    frames = getattr(image, "n_frames", 1)
     image.load()  # Pillow reports damaged pixels once and is silent from then on
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # damaged files make Pillow raise anything
-        return image
+    belongings = attached.of_pillow(image, path)
+    if image.format == "PNG" and "16" in str(arguments):
+        levels, alpha, note = deep.read_png(path, image.info.get("transparency"))
+        return _of_levels(levels, alpha, belongings, note, frames)
+    if image.mode[0] in "IF":
+        values = np.asarray(image)[..., None]
+        if codec == "ppm" and image.mode == "I":  # spread over 16 bits by Pillow
+            values = values.astype(np.uint16)
+        levels, note = deep.to_levels(values, guess=codec != "ppm")
+        return _of_levels(levels, None, belongings, note, frames)
+    notes = _several(frames)
+    if ";16" in str(arguments) or codec == "ppm" and arguments[1] > 255:
+        notes.append("It has more than 8 bits per channel, of which 8 were used.")
+    if image.mode in ("CMYK", "LAB"):
+        notes.append(
+            f"Its {image.mode} colours became RGB, without the colour profile."
+        )
+    alpha, original = None, image
+    if image.has_transparency_data:
+        if arguments in ("L;2", "L;4"):  # Pillow spreads the pixels, but not this
+            bits = int(arguments[-1])
+            image.info["transparency"] *= 255 // (2**bits - 1)
+        image = image.convert("RGBA")
+        alpha = np.asarray(image.getchannel("A"))
+    rgb = np.asarray(image.convert("RGB"))
+    grey = original.mode[0] in "1LP" and bool((rgb == rgb[..., :1]).all())
+    if original.mode[0] == "P" and belongings.profile:
+        grey = False  # since the profile is one of RGB
+    return Picture(rgb, alpha, grey, belongings, notes)
 
 
-def to_rgb(image):
-    """Turns a Pillow image of any mode into 8-bit RGB: uint8 array [H, W, 3]."""
-    if image.mode.startswith("I"):  # 16-bit grey
-        image = Image.fromarray(to_uint8(np.asarray(image) / 257))
-    return np.asarray(image.convert("RGB"))
+def _of_levels(levels, alpha, belongings, note, frames):
+    """The `Picture` of float32 levels [H, W, 1 or 3]."""
+    grey = levels.shape[-1] == 1
+    rgb = np.repeat(levels, 3, axis=-1) if grey else levels
+    notes = _several(frames) + ([note] if note else [])
+    return Picture(rgb, alpha, grey, belongings, notes)
+
+
+def _several(frames):
+    return ["It holds several pictures; this is the first."] * (frames > 1)
+
+
+# --- Names ----------------------------------------------------------------------------
 
 
 def format_of(path):
@@ -67,3 +243,32 @@ def is_named_as_picture(path):
     format = format_of(path)
     readable = format in Image.OPEN and format not in ONLY_IDENTIFIED
     return readable and not path.name.startswith(".")
+
+
+def _way_out(path):
+    """What to do about a picture of a kind that is not read, or None."""
+    if format_of(path) in Image.OPEN:  # of a plugin that is installed
+        return None
+    return OTHERS.get(path.suffix.lower())
+
+
+def describe_unread(paths):
+    """Counts the files that are pictures of kinds that are not read.
+
+    Args:
+        paths: `pathlib.Path`s.
+
+    Returns:
+        A sentence that says how many of each kind there are and what to do, or "".
+    """
+    counts = {}
+    for path in paths:
+        if _way_out(path) and not path.name.startswith("."):
+            kinds = counts.setdefault(_way_out(path), {})
+            suffix = path.suffix.lower()
+            kinds[suffix] = kinds.get(suffix, 0) + 1
+    found = [
+        f"{' and '.join(f'{n} {suffix}' for suffix, n in kinds.items())} ({way_out})"
+        for way_out, kinds in counts.items()
+    ]
+    return f"Left out: {', '.join(found)}." if found else ""

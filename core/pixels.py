@@ -76,6 +76,11 @@ def to_uint8(image):
     return (np.clip(image, 0, 255) + 0.5).astype(np.uint8)
 
 
+def to_samples(image, dtype):
+    """Clips to 0 to 255 and rounds half up to the whole range of uint8 or uint16."""
+    return (np.clip(image, 0, 255) * (np.iinfo(dtype).max / 255) + 0.5).astype(dtype)
+
+
 def scale_between(lr, hr):
     """The whole factor between the arrays of a pair."""
     return hr.shape[0] // lr.shape[0]

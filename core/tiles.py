@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from core.networks import receptive_radius, scale_and_channels
-from core.pixels import bicubic_resize, luma, to_uint8
+from core.pixels import bicubic_resize, luma, to_samples
 from core.self_ensemble import mean_of_turns
 
 SMALLEST_TILE = 32
@@ -28,7 +28,7 @@ def enlarge(model, lr, scale, self_ensemble=False):
     return upscale(model, lr, self_ensemble)
 
 
-def upscale(model, image, self_ensemble=False, tile=512, progress=None):
+def upscale(model, image, self_ensemble=False, tile=512, progress=None, dtype=np.uint8):
     """Enlarges a picture with a trained network.
 
     The picture goes through the network in overlapping tiles of one size, so that only
@@ -49,9 +49,10 @@ def upscale(model, image, self_ensemble=False, tile=512, progress=None):
         tile: largest side of a tile in pixels of `image`. Smaller tiles need less
             memory and more time: the network computes the overlaps twice.
         progress: function called after every tile with the share that is done, 0 to 1.
+        dtype: type of the result, uint8 or uint16.
 
     Returns:
-        uint8 RGB array [H*scale, W*scale, 3].
+        RGB array [H*scale, W*scale, 3]: uint8, 0 to 255, or uint16, 0 to 65535.
 
     Raises:
         ValueError: if `image` is not RGB, the model is not such a network, or its output
@@ -63,13 +64,15 @@ def upscale(model, image, self_ensemble=False, tile=512, progress=None):
         raise ValueError(f"image must be RGB [H, W, 3], not of shape {image.shape}.")
     scale, channels = scale_and_channels(model)
     height, width = image.shape[:2]
-    result = np.empty((height * scale, width * scale, 3), np.uint8)
+    result = np.empty((height * scale, width * scale, 3), dtype)
     radius = receptive_radius(model)
 
     def enlarge_window(window):
         if channels == 3:
-            return to_uint8(_predict(model, window, self_ensemble))
-        return _enlarge_luma(model, window, scale, self_ensemble)
+            enlarged = _predict(model, window, self_ensemble)
+        else:
+            enlarged = _enlarge_luma(model, window, scale, self_ensemble)
+        return to_samples(enlarged, dtype)
 
     while True:
         try:
@@ -125,12 +128,13 @@ def _windows(length, tile, overlap):
 
 
 def _enlarge_luma(model, image, scale, self_ensemble):
+    """A float array, not clipped."""
     image = image.astype(np.float64)
     y = _predict(model, luma(image).astype(np.float32), self_ensemble)
     # Cb and Cr are differences to Y: enlarging RGB and replacing its Y enlarges them.
     height, width = (side * scale for side in image.shape[:2])
     rgb = bicubic_resize(image, height, width)
-    return to_uint8(rgb + (y - luma(rgb)) * (255 / 219))
+    return rgb + (y - luma(rgb)) * (255 / 219)
 
 
 def _predict(model, image, eight_turns):

@@ -64,3 +64,25 @@ def test_unreadable_picture_is_named_before_training(tmp_path, make_pictures, co
 def test_pictures_are_known_by_their_suffix(name, format, readable):
     assert images.format_of(pathlib.Path(name)) == format
     assert images.is_named_as_picture(pathlib.Path(name)) == readable
+
+
+@pytest.mark.parametrize("ending", ["heic", "jxl", "avif"])
+def test_formats_of_plugins_are_read_where_these_are_installed(tmp_path, ending):
+    pixels = np.kron(noise(3, 4, 3), np.ones((16, 16, 1), np.uint8))  # flat blocks
+    path = tmp_path / f"a.{ending}"
+    Image.fromarray(pixels).save(path, quality=95)
+    assert images.is_named_as_picture(path)
+    error = data.read_image(path).astype(float) - pixels
+    assert np.abs(error).mean() < 6
+    assert not images.describe_unread([path])
+
+
+def test_formats_of_plugins_are_named_where_these_are_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "format_of", {}.get)
+    files = [tmp_path / name for name in ("a.heic", "b.HEIC", "c.jxl", "d.txt")]
+    assert images.describe_unread(files) == (
+        "Left out: 2 .heic (pip install pillow-heif), 1 .jxl (pip install "
+        "pillow-jxl-plugin)."
+    )
+    with pytest.raises(ValueError, match="a.heic .* pip install pillow-heif"):
+        images.read(files[0])

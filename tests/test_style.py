@@ -18,7 +18,7 @@ CONSTANTS = (
 COMMANDS = ["upscale", "compare", "export"]
 SHARED = "data metrics training results drawings hardware settings".split()
 CORE = (
-    "files images pixels degradations leaves datasets folders decoded networks tiles "
+    "files images deep attached saving pixels degradations leaves datasets folders decoded networks tiles "
     "self_ensemble state interrupts"
 ).split()
 # Parts of main() that are functions of their own.

@@ -1,7 +1,10 @@
 """The command: files and folders, every mode, and what goes wrong."""
 
+import dataclasses
+import math
 import os
 import pathlib
+import struct
 import sys
 
 import keras
@@ -11,9 +14,11 @@ from PIL import Image, ImageCms
 
 import data
 import upscale
-from core import networks
+from core import images, networks, saving
+from core.attached import Attached
 from helpers import noise, run_process
 
+FORMATS = {"png": "PNG", "tif": "TIFF"}
 MODES = ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I", "I;16", "F"]
 
 
@@ -78,37 +83,168 @@ def test_every_mode(mode, run, tmp_path):
     assert result.size == (18, 14)
     grey = mode[0] in "1LIF" or mode == "PA"  # which is made of grey
     transparent = mode in ("LA", "RGBA", "PA") and opened.has_transparency_data
-    assert result.mode == ("L" if grey else "RGB") + ("A" if transparent else "")
-    assert ("more than 8 bits" in out) == (mode[0] == "I")
-    assert ("floating-point" in out) == (mode == "F")
+    deep = mode[0] in "IF"
+    expected = ("L" if grey else "RGB") + ("A" if transparent else "")
+    assert result.mode == ("I;16" if deep else expected)
+    assert ("were taken to run from 0 to 255" in out) == deep
 
 
-def test_16_bits_a_channel(run, tmp_path):
-    pixels = np.full((7, 9), 0x8000, np.uint16)
-    Image.fromarray(pixels).save(tmp_path / "grey.png")
-    status, out = run("grey.png")
-    assert status == 0 and "more than 8 bits" in out
-    assert Image.open(tmp_path / "upscaled/grey_x2.png").mode == "L"
-
-
-def test_16_bit_grey_of_which_one_is_transparent(tmp_path):
-    pixels = np.linspace(0, 65535, 63).astype(np.uint16).reshape(7, 9)
-    Image.fromarray(pixels).save(tmp_path / "a.png", transparency=int(pixels[3, 4]))
+@pytest.fixture
+def repeat(tmp_path):
+    """A file of a network that repeats pixels, of which every result is known."""
     inputs = keras.Input((None, None, 3))
     model = keras.Model(inputs, keras.layers.UpSampling2D(2)(inputs))
-    upscale.upscale_file(model, tmp_path / "a.png", tmp_path / "b.png")
-    result = np.asarray(Image.open(tmp_path / "b.png").convert("LA"))[::2, ::2]
+    model.save(tmp_path / "repeat.keras")
+    return tmp_path / "repeat.keras"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("ending", ["png", "tif"])
+@pytest.mark.parametrize("same", [False, True])
+def test_16_bits_in_and_16_bits_out(run, tmp_path, repeat, channels, ending, same):
+    values = np.random.default_rng(0).integers(0, 65536, (7, 9, channels), np.uint16)
+    saving.write(tmp_path / f"a.{ending}", FORMATS[ending], values, Attached())
+    arguments = ["--format", "same"] if same else []
+    status, out = run(f"a.{ending}", *arguments, model=repeat)
+    assert status == 0 and "taken" not in out
+    result = tmp_path / f"upscaled/a_x2.{ending if same else 'png'}"
+    picture = images.read(result)
+    assert picture.deep and picture.grey == (channels == 1)
+    samples = np.rint(picture.rgb * 257).astype(int)
+    np.testing.assert_array_equal(
+        samples[::2, 1::2], np.broadcast_to(values, (7, 9, 3))
+    )
+
+
+def test_16_bits_are_within_half_a_step_of_the_network(run, tmp_path, tiny_network):
+    model = tiny_network(2)
+    networks.save_model(model, tmp_path / "model.keras")
+    values = np.random.default_rng(0).integers(9000, 40000, (9, 12, 3), np.uint16)
+    saving.write(tmp_path / "a.png", "PNG", values, Attached())
+    assert run("a.png")[0] == 0
+    floats = model.predict_on_batch((values / np.float32(257))[None])[0]
+    expected = np.clip(np.asarray(floats, np.float64), 0, 255) * 257
+    samples = images.read(tmp_path / "upscaled/a_x2.png").rgb * 257
+    np.testing.assert_allclose(np.rint(samples), expected, atol=0.51)
+
+
+def test_deep_picture_called_jpeg_becomes_8_bits_and_says_so(run, tmp_path, repeat):
+    saving.write(
+        tmp_path / "a.jpg", "PNG", noise(7, 9, 3).astype(np.uint16) * 257, Attached()
+    )
+    status, out = run("a.jpg", "--format", "same", model=repeat)
+    assert status == 0 and "more than 8 bits per channel, of which JPEG holds 8" in out
+    assert run("a.jpg", model=repeat)[0] == 0
+    assert images.read(tmp_path / "upscaled/a_x2.png").deep
+
+
+def test_transparent_value_of_16_bit_grey(run, tmp_path, repeat):
+    pixels = np.linspace(0, 65535, 63).astype(np.uint16).reshape(7, 9)
+    Image.fromarray(pixels).save(tmp_path / "a.png", transparency=int(pixels[3, 4]))
+    assert run("a.png", model=repeat)[0] == 0
+    result = images.read(tmp_path / "upscaled/a_x2.png")
     opaque = pixels != pixels[3, 4]
-    np.testing.assert_allclose(result[..., 0][opaque], (pixels / 257)[opaque], atol=1)
-    assert result[0, 0, 1] == 255 and result[3, 4, 1] < 255
+    levels = result.rgb[::2, ::2, 0][opaque]
+    np.testing.assert_allclose(levels, (pixels / 257)[opaque], atol=1e-3)
+    assert result.alpha[0, 0] == 255 and result.alpha[6, 8] < 255
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "tif"])
+def test_density_is_that_of_the_picture(run, tmp_path, repeat, ending):
+    draw(tmp_path / f"a.{ending}", dpi=(300, 300))
+    assert run(f"a.{ending}", "--format", "same", model=repeat)[0] == 0
+    with Image.open(tmp_path / f"upscaled/a_x2.{ending}") as result:
+        assert result.info["dpi"] == pytest.approx((300, 300), rel=1e-4)
+
+
+def test_linear_light_stays_linear_light(run, tmp_path, repeat):
+    gamma = struct.pack(">I", 100000)
+    samples = noise(7, 9, 3)
+    saving.write(tmp_path / "a.png", "PNG", samples, Attached(chunks={b"gAMA": gamma}))
+    assert run("a.png", model=repeat)[0] == 0
+    result = images.read(tmp_path / "upscaled/a_x2.png")
+    assert result.attached.chunks == {b"gAMA": gamma}
+    np.testing.assert_array_equal(result.rgb[::2, ::2], samples)
+
+
+def test_hidden_colours_are_changed_with_a_line_or_kept(run, tmp_path, repeat):
+    texture = noise(16, 16, 4)
+    texture[..., 3] = np.where(np.indices((16, 16))[0] < 8, 0, 255)
+    Image.fromarray(texture).save(tmp_path / "tex.tga")
+    status, out = run("tex.tga", model=repeat)
+    assert status == 0 and "transparent pixels were changed: see --keep-hidden" in out
+    status, out = run("tex.tga", "--keep-hidden", "--output", "kept", model=repeat)
+    assert status == 0 and "changed" not in out
+    for folder, rows in [("upscaled", slice(8, 16)), ("kept", slice(0, 16))]:
+        pixels = np.asarray(Image.open(tmp_path / folder / "tex_x2.png"))[::2, ::2]
+        np.testing.assert_array_equal(pixels[rows, :, :3], texture[rows, :, :3])
+
+
+def test_hidden_colours_that_are_all_one_are_not_worth_a_line(run, tmp_path, repeat):
+    logo = np.zeros((16, 16, 4), np.uint8)
+    logo[4:8] = 255, 0, 0, 255
+    Image.fromarray(logo).save(tmp_path / "logo.png")
+    assert "changed" not in run("logo.png", model=repeat)[1]
+
+
+def test_stated_size_in_exif_is_that_of_the_result(run, tmp_path, repeat):
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update({0xA002: 9, 0xA003: 7, 0x9003: "2026:11:26 12:00:00"})
+    draw(tmp_path / "a.jpg", exif=exif)
+    assert run("a.jpg", "--format", "same", model=repeat)[0] == 0
+    with Image.open(tmp_path / "upscaled/a_x2.jpg") as result:
+        inner = result.getexif().get_ifd(0x8769)
+    assert inner[0xA002] == 18 and inner[0xA003] == 14
+    assert inner[0x9003] == "2026:11:26 12:00:00"
+
+
+def test_kinds_that_are_not_read_are_counted(run, tmp_path, repeat):
+    draw(tmp_path / "in/a.png")
+    for name in ("b.dng", "c.DNG", "d.cr2", "e.exr", "notes.txt", ".hidden.dng"):
+        (tmp_path / "in" / name).write_bytes(b"II*\0")
+    status, out = run("in", model=repeat)
+    assert "1 of 1" in out and [*(tmp_path / "upscaled").iterdir()]
+    assert status == (
+        "Left out: 2 .dng and 1 .cr2 (develop raw files and save them as TIFF), 1 .exr "
+        "(save them as TIFF or PNG)."
+    )
+    (tmp_path / "in/a.png").unlink()
+    status, _ = run("in", model=repeat)
+    assert status.startswith("upscale.py: there are no pictures in these folders. Left")
+    status, _ = run("in/b.dng", model=repeat)
+    assert "b.dng cannot be read as a picture: .dng is not read here: develop" in status
+
+
+def test_many_pixels_are_taken_where_they_are_meant(run, tmp_path, repeat, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)  # and twice that is the limit
+    draw(tmp_path / "in/a.png")
+    status, _ = run("in", model=repeat)
+    assert "a.png cannot be read as a picture: it has more than" in status
+    assert "--large" in status
+    for arguments in (["in/a.png"], ["in", "--large"]):
+        assert run(*arguments, model=repeat)[0] == 0
+    result = np.asarray(images.read(tmp_path / "upscaled/a_x2.png", large=True).rgb)
+    assert result.shape == (14, 18, 3)
+
+
+def test_names_as_long_as_disks_allow(run, tmp_path, repeat):
+    draw(tmp_path / "a.png")
+    for length, allowed in [(240, True), (248, True), (249, False)]:
+        name = "n" * length + ".png"
+        (tmp_path / "a.png").rename(tmp_path / name)
+        status, _ = run(name, model=repeat)
+        assert status == 0 if allowed else "a longer name than disks allow" in status
+        (tmp_path / name).rename(tmp_path / "a.png")
 
 
 def test_alpha_is_enlarged_beside_the_colours(run, tmp_path):
     image = draw(tmp_path / "a.png", "RGBA")
     run("a.png")
     result = Image.open(tmp_path / "upscaled/a_x2.png")
-    expected = image.getchannel("A").resize((18, 14), Image.Resampling.BICUBIC)
-    np.testing.assert_array_equal(result.getchannel("A"), expected)
+    alpha = np.asarray(image.getchannel("A"), np.float64)[..., None]
+    expected = np.clip(data.bicubic_resize(alpha, 14, 18), 0, 255)[3:-3, 3:-3, 0]
+    inner = np.asarray(result.getchannel("A"))[3:-3, 3:-3]  # edges are not mirrored
+    np.testing.assert_allclose(inner, expected, atol=0.51)
 
 
 def test_transparent_picture_called_jpeg_is_named(run, tmp_path):
@@ -121,12 +257,16 @@ def test_transparent_picture_called_jpeg_is_named(run, tmp_path):
 def test_result_too_large_for_its_format_is_named_before_the_work(
     run, tmp_path, monkeypatch
 ):
-    for name, largest in upscale.LARGEST.items():  # Pillow says the same
+    sides = {name: able.largest for name, able in saving.FORMATS.items()}
+    for name, largest in sides.items():  # Pillow says the same
+        if largest == math.inf:
+            continue
         Image.new("L", (largest, 1)).save(tmp_path / "b.jpg", format=name)
         with pytest.raises((OSError, ValueError)):
             Image.new("L", (largest + 1, 1)).save(tmp_path / "b.jpg", format=name)
     draw(tmp_path / "a.jpg")
-    monkeypatch.setitem(upscale.LARGEST, "JPEG", 17)
+    small = dataclasses.replace(saving.FORMATS["JPEG"], largest=17)
+    monkeypatch.setitem(saving.FORMATS, "JPEG", small)
     arguments = ["a.jpg", "--format", "same"]
     with monkeypatch.context() as patch:
         patch.setattr(upscale, "upscale", None)
@@ -296,14 +436,14 @@ def test_own_results_are_not_enlarged_again(run, tmp_path):
 def test_full_disk_leaves_nothing_half_written(run, tmp_path, monkeypatch):
     draw(tmp_path / "a.png")
 
-    def save(self, path, **options):
+    def write(path, *arguments):
         pathlib.Path(path).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Image.Image, "save", save)
+    monkeypatch.setattr(upscale, "write", write)
     status, _ = run("a.png")
     assert "a_x2.png cannot be written: No space left on device" in status
-    assert not list((tmp_path / "upscaled").iterdir())
+    assert not (tmp_path / "upscaled").exists()
 
 
 def test_network_that_answers_with_nan_is_named(run, tmp_path, tiny_network):
@@ -313,7 +453,7 @@ def test_network_that_answers_with_nan_is_named(run, tmp_path, tiny_network):
     networks.save_model(model, tmp_path / "nan.keras")
     status, _ = run("a.png", model=tmp_path / "nan.keras")
     assert "a.png: The output of edsr_x2 is not finite" in status
-    assert not list((tmp_path / "upscaled").iterdir())
+    assert not (tmp_path / "upscaled").exists()
 
 
 def test_what_is_no_network_is_refused(run, tmp_path):

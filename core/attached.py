@@ -1,0 +1,120 @@
+"""What belongs to a picture besides its pixels: orientation, EXIF data, colour profile,
+density, and the colour chunks of PNG files."""
+
+import dataclasses
+import math
+import struct
+
+from PIL import ExifTags, Image, PngImagePlugin
+
+# Profiles of monitors have more than the megabyte that Pillow reads from a PNG file.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
+# What PNG files say about colours, besides the profile.
+COLOUR_CHUNKS = b"cHRM", b"gAMA", b"sRGB", b"cICP", b"mDCV", b"cLLI"
+# What is kept of a TIFF file's tags.
+TIFF_TAGS = "ImageDescription", "Make", "Model", "DateTime", "Artist", "Copyright"
+# GeoTIFF: pixel scale, tie points, transformation, keys; and those of GDAL.
+GEO_TAGS = 33550, 33922, 34264, 34735, 42112, 42113
+ORIENTATION = ExifTags.Base.Orientation.value
+INCH, CENTIMETRE = 2, 3  # of the tag ResolutionUnit
+
+
+@dataclasses.dataclass
+class Attached:
+    """What a picture file holds besides pixels."""
+
+    orientation: int = 1  # EXIF's 1 to 8: how the pixels are to be turned
+    exif: Image.Exif = dataclasses.field(
+        default_factory=Image.Exif
+    )  # for upright pixels
+    profile: bytes = None  # of colours
+    density: tuple = None  # (x, y) in dots per inch, or a ratio where `aspect`
+    aspect: bool = False
+    chunks: dict = dataclasses.field(
+        default_factory=dict
+    )  # COLOUR_CHUNKS of a PNG file
+    notes: list = dataclasses.field(default_factory=list)  # what was lost, in sentences
+
+
+def of_pillow(image, path):
+    """The `Attached` of a Pillow image that was opened from a file and loaded."""
+    attached = Attached()
+    try:
+        Image.Exif().load(image.info.get("exif"))  # raises what getexif() passes over
+        exif = image.getexif()
+        attached.orientation = exif.get(ORIENTATION, 1)
+        attached.exif = _described(exif) if image.format == "TIFF" else exif
+        attached.exif.pop(ORIENTATION, None)
+        attached.exif.tobytes()
+    except Exception:  # as many kinds as there are ways to be damaged
+        attached.orientation, attached.exif = 1, Image.Exif()
+        attached.notes.append("Its EXIF data is damaged and was left out.")
+    # Profiles of other colours than RGB and grey say nothing about the result.
+    if image.mode not in ("CMYK", "LAB"):
+        attached.profile = image.info.get("icc_profile")
+    if image.format == "TIFF" and any(tag in image.tag_v2 for tag in GEO_TAGS):
+        attached.notes.append(GEO_NOTE)
+    if image.format == "PNG":
+        attached.chunks = _colour_chunks(path)
+    density = image.info.get("dpi")
+    # Without a unit, as PNG, TIFF and JPEG files state it.
+    names = "aspect", "resolution", "jfif_density"
+    if density is None or image.info.get("jfif_unit") == 0:
+        attached.aspect = True
+        density = next((image.info[n] for n in names if n in image.info), None)
+    _set_density(attached, density)
+    return attached
+
+
+def of_tiff(page):
+    """The `Attached` of a `tifffile.TiffPage`."""
+    tags = {tag.code: tag.value for tag in page.tags}
+    attached = Attached(profile=tags.get(ExifTags.Base.InterColorProfile.value))
+    attached.exif = _described(tags)
+    attached.orientation = tags.get(ORIENTATION, 1)
+    if any(tag in tags for tag in GEO_TAGS):
+        attached.notes.append(GEO_NOTE)
+    unit = tags.get(ExifTags.Base.ResolutionUnit.value, INCH)
+    both = [ExifTags.Base.XResolution.value, ExifTags.Base.YResolution.value]
+    if all(tag in tags for tag in both):
+        x, y = (tags[tag][0] / (tags[tag][1] or math.nan) for tag in both)
+        per_inch = 2.54 if unit == CENTIMETRE else 1
+        attached.aspect = unit not in (INCH, CENTIMETRE)
+        _set_density(attached, (x * per_inch, y * per_inch))
+    return attached
+
+
+GEO_NOTE = "Its georeference (GeoTIFF) was left out."
+
+
+def _described(tags):
+    """The tags of a TIFF file that describe the picture and not its storage."""
+    exif = Image.Exif()
+    for name in TIFF_TAGS:
+        number = ExifTags.Base[name].value
+        if number in tags:
+            exif[number] = tags[number]
+    return exif
+
+
+def _set_density(attached, density):
+    """Keeps a density that is one: zero, infinity and square pixels without a unit say
+    nothing."""
+    x, y = map(float, density or (0, 0))
+    if min(x, y) > 0 and math.isfinite(x + y) and not (attached.aspect and x == y):
+        attached.density = x, y
+
+
+def _colour_chunks(path):
+    """The chunks of a PNG file that say what its colours are: dict from name to data."""
+    found = {}
+    with open(path, "rb") as file:
+        file.seek(8)
+        while len(header := file.read(8)) == 8 and header[4:] != b"IDAT":
+            length, name = struct.unpack(">I4s", header)
+            if name in COLOUR_CHUNKS:
+                found[name] = file.read(length)
+            else:
+                file.seek(length, 1)
+            file.seek(4, 1)  # the checksum
+    return found

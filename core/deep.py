@@ -1,0 +1,156 @@
+"""Pictures of more than 8 bits per channel: what their numbers mean, and reading them
+from PNG and TIFF files, of which Pillow keeps 8 bits or makes something else."""
+
+import logging
+
+import imagecodecs
+import numpy as np
+import tifffile
+
+from core.pixels import to_uint8
+
+# A sample that has 16 bits or more often holds values of fewer.
+BITS = 8, 10, 12, 16
+
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # its messages name no file
+
+
+def to_levels(values, bits=None, guess=True):
+    """Turns the numbers of a picture file into levels.
+
+    Whole numbers run from black, 0, to the largest number of their bits. Those of 16 bits
+    or more that reach only as far as 8, 10, 12 or 16 bits are taken to be of so many: a
+    camera's 12 bits lie in a file of 16. Floating-point numbers run from 0 to 1 if none
+    is above 1, and otherwise from 0 to 255.
+
+    Args:
+        values: array of whole or floating-point numbers.
+        bits: per number, if it is not that of the array's type.
+        guess: whether 16 bits or more may be taken to be fewer.
+
+    Returns:
+        (levels, note): float32 array of the same shape, 0 to 255; and a sentence on what
+        was assumed, or None where nothing had to be.
+
+    Raises:
+        ValueError: if there are negative numbers, some that are not finite, or
+            floating-point ones above 255.
+    """
+    if values.dtype.kind not in "uif":
+        raise ValueError(f"its pixels are {values.dtype}, which cannot be shown.")
+    if not np.isfinite(values).all():
+        raise ValueError("some of its pixels are not finite numbers.")
+    low, high = values.min(), values.max()
+    if low < 0:
+        raise ValueError(f"its pixels go down to {low:g}, but black is 0.")
+    if values.dtype.kind == "f":
+        if high > 255:
+            raise ValueError(
+                f"its floating-point pixels go up to {high:g}, which is neither in 0 to 1 "
+                "nor in 0 to 255."
+            )
+        white, kind = 1 if high <= 1 else 255, "floating-point"
+    else:
+        signed = values.dtype.kind == "i"
+        own = bits or 8 * values.dtype.itemsize - signed
+        used = own
+        if guess and own >= 15:
+            used = min(b for b in (*BITS, own) if high < 2**b)
+        white = 2**used - 1
+        kind = f"{'signed ' if signed else ''}{own + signed}-bit"
+        if used == own and not signed:
+            kind = None
+    levels = values.astype(np.float64) * (255 / white)
+    note = kind and f"Its {kind} pixels were taken to run from 0 to {white}."
+    return levels.astype(np.float32), note
+
+
+# --- PNG ------------------------------------------------------------------------------
+
+
+def read_png(path, transparent=None):
+    """The pixels of a PNG file of 16 bits per channel, not turned.
+
+    Args:
+        path: `pathlib.Path`.
+        transparent: the value, or the three values, of pixels that are transparent.
+
+    Returns:
+        As `read_tiff`.
+    """
+    samples = imagecodecs.png_decode(path.read_bytes())
+    samples = samples.reshape(*samples.shape[:2], -1)
+    channels = samples.shape[-1] - 1 | 1  # 1 or 3, with or without alpha
+    levels, note = to_levels(samples[..., :channels])
+    alpha = None
+    if samples.shape[-1] > channels:
+        alpha, _ = to_levels(samples[..., channels], guess=False)
+    elif transparent is not None:
+        visible = (samples != np.array(transparent)).any(axis=-1)
+        alpha = np.where(visible, np.float32(255), np.float32(0))
+    return levels, alpha, note
+
+
+# --- TIFF -----------------------------------------------------------------------------
+
+ALPHA = tifffile.EXTRASAMPLE.UNASSALPHA
+PREMULTIPLIED = tifffile.EXTRASAMPLE.ASSOCALPHA
+
+
+def is_tiff(path):
+    """Whether a file begins as TIFF files do."""
+    with open(path, "rb") as file:
+        return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def is_better_here(page):
+    """Whether `read_tiff` is to read a TIFF page: grey or RGB of other than 8 unsigned bits
+    or less, and grey with alpha. Pillow is right about all others."""
+    grey = page.photometric in (
+        tifffile.PHOTOMETRIC.MINISWHITE,
+        tifffile.PHOTOMETRIC.MINISBLACK,
+    )
+    unsigned = page.sampleformat == tifffile.SAMPLEFORMAT.UINT
+    if grey and page.samplesperpixel > 1:
+        return True
+    plain = grey or page.photometric == tifffile.PHOTOMETRIC.RGB
+    return plain and (page.bitspersample > 8 or not unsigned)
+
+
+def read_tiff(page):
+    """The pixels of a TIFF page, not turned.
+
+    Args:
+        page: `tifffile.TiffPage` that `is_better_here`.
+
+    Returns:
+        (levels, alpha, note): [H, W, 1 or 3], 0 to 255; [H, W] of the same type or None;
+        and a sentence on what was assumed, or None. The type is float32, or uint8 where
+        the file has no more.
+
+    Raises:
+        ValueError: for pixels without a meaning, see `to_levels`.
+    """
+    samples = page.asarray()
+    if page.axes.startswith("S"):  # planes, one after the other
+        samples = np.moveaxis(samples, 0, -1)
+    if page.axes.strip("S") != "YX":
+        raise ValueError(f"its axes are {page.axes}, not rows and columns.")
+    samples = samples.reshape(*samples.shape[:2], -1)
+    inverted = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+    channels = 3 if page.photometric == tifffile.PHOTOMETRIC.RGB else 1
+    bits = None if samples.dtype.kind != "u" else page.bitspersample
+    # Values that count down from white say nothing about the range they come from.
+    levels, note = to_levels(samples[..., :channels], bits, guess=not inverted)
+    if inverted:
+        levels = 255 - levels
+    alpha, extra = None, [*page.extrasamples, None][0]
+    if extra in (ALPHA, PREMULTIPLIED):
+        alpha, _ = to_levels(samples[..., channels], bits, guess=False)
+    if extra == PREMULTIPLIED:
+        visible = np.maximum(alpha, 1e-6)[..., None] / 255
+        levels = np.minimum(levels / visible, 255)
+    if samples.dtype == np.uint8:
+        levels = to_uint8(levels)
+        alpha = None if alpha is None else to_uint8(alpha)
+    return levels, alpha, note

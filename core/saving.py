@@ -1,0 +1,148 @@
+"""Enlarged pictures into files: PNG, TIFF, JPEG and WebP, 8 or 16 bits per channel, with
+what belonged to the picture."""
+
+import dataclasses
+import io
+import math
+import struct
+import zlib
+
+import imagecodecs
+import numpy as np
+import tifffile
+from PIL import ExifTags, Image
+
+from core.attached import TIFF_TAGS
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """What a format can hold."""
+
+    deepest: type = np.uint8  # type of the samples
+    largest: float = math.inf  # side in pixels
+    alpha: bool = True
+    profile: float = math.inf  # bytes of a colour profile
+    exif: float = math.inf  # bytes of EXIF data
+
+
+FORMATS = {
+    "JPEG": Format(largest=65500, alpha=False, profile=255 * 65519, exif=65533),
+    # Larger profiles can be written, but Pillow would not open the file.
+    "PNG": Format(deepest=np.uint16, profile=2**20),
+    "TIFF": Format(deepest=np.uint16),
+    "WEBP": Format(largest=16383),
+}
+
+
+def write(path, format, samples, attached):
+    """Writes a picture.
+
+    Args:
+        path: `pathlib.Path` of the file.
+        format: a key of `FORMATS`.
+        samples: uint8 or, where the format can hold it, uint16 array [H, W, C]: grey, grey
+            and alpha, RGB, or RGB and alpha.
+        attached: `Attached`, of which all that `fitting` leaves is written.
+    """
+    if format == "PNG":
+        _write_png(path, samples, attached)
+    elif format == "TIFF":
+        _write_tiff(path, samples, attached)
+    else:
+        x, y = attached.density or (0, 0)
+        dpi = {"dpi": (round(x), round(y))} if x and format == "JPEG" else {}
+        subsampling = {"subsampling": 0} if format == "JPEG" else {}
+        _image(samples).save(
+            path,
+            format=format,
+            quality=95,
+            exif=attached.exif,
+            icc_profile=attached.profile,
+            **subsampling,
+            **dpi,
+        )
+
+
+def fitting(attached, format):
+    """What of a picture's belongings a format can hold.
+
+    Returns:
+        (`Attached`, notes): what is left, and what was left out, in sentences.
+    """
+    left, notes = dataclasses.replace(attached), []
+    able = FORMATS[format]
+    if left.profile and len(left.profile) > able.profile:
+        megabytes = len(left.profile) / 1e6
+        notes.append(
+            f"Its colour profile of {megabytes:.1f} MB was left out, since {format} files "
+            "with it do not open everywhere: colours may look different."
+        )
+        left.profile = None
+    if len(left.exif) and len(left.exif.tobytes()) > able.exif:
+        notes.append(f"Its EXIF data was left out: {format} cannot hold that much.")
+        left.exif = Image.Exif()
+    if format != "PNG" and left.chunks.keys() - {b"sRGB"}:
+        names = ", ".join(name.decode() for name in left.chunks)
+        notes.append(f"What it says about its colours ({names}) was left out.")
+    if left.density and (format == "WEBP" or format == "JPEG" and left.aspect):
+        notes.append(f"Its density was left out, which {format} cannot hold.")
+        left.density = None
+    return left, notes
+
+
+def _image(samples):
+    """A Pillow image of uint8 samples."""
+    return Image.fromarray(
+        np.squeeze(samples, -1) if samples.shape[-1] == 1 else samples
+    )
+
+
+def _write_png(path, samples, attached):
+    # Pillow writes no 16-bit colours, and leaves out some of the chunks.
+    if samples.dtype == np.uint16:
+        png = imagecodecs.png_encode(np.squeeze(samples), level=6)
+    else:
+        buffer = io.BytesIO()
+        _image(samples).save(buffer, "PNG")
+        png = buffer.getvalue()
+    chunks = dict(attached.chunks)
+    if attached.profile:
+        chunks[b"iCCP"] = b"icc\0\0" + zlib.compress(attached.profile)
+    if attached.density:
+        per_metre = 1 if attached.aspect else 1 / 0.0254
+        x, y = (max(1, round(value * per_metre)) for value in attached.density)
+        chunks[b"pHYs"] = struct.pack(">IIB", x, y, not attached.aspect)
+    if len(attached.exif):
+        chunks[b"eXIf"] = attached.exif.tobytes().removeprefix(b"Exif\0\0")
+    with open(path, "wb") as file:
+        file.write(png[:33])  # the signature and IHDR, which come first
+        for name, data in chunks.items():
+            file.write(struct.pack(">I", len(data)) + name + data)
+            file.write(struct.pack(">I", zlib.crc32(name + data)))
+        file.write(memoryview(png)[33:])
+
+
+def _write_tiff(path, samples, attached):
+    tags = [
+        (ExifTags.Base[name].value, "s", 0, str(text), True)
+        for name in TIFF_TAGS
+        if (text := attached.exif.get(ExifTags.Base[name].value))
+    ]
+    channels = samples.shape[-1]
+    unit = tifffile.RESUNIT.NONE if attached.aspect else tifffile.RESUNIT.INCH
+    tifffile.imwrite(
+        path,
+        np.squeeze(samples, -1) if channels == 1 else samples,
+        photometric="rgb" if channels > 2 else "minisblack",
+        extrasamples=["unassalpha"] if channels in (2, 4) else None,
+        compression="zlib",
+        predictor=True,
+        iccprofile=attached.profile,
+        resolution=attached.density,
+        resolutionunit=unit if attached.density else None,
+        extratags=tags,
+        metadata=None,
+        software=False,
+        bigtiff=samples.nbytes > 4e9,
+    )

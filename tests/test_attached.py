@@ -1,0 +1,108 @@
+"""What belongs to a picture besides its pixels, as its file states it."""
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from core import images
+from helpers import noise
+
+
+def attached_of(path):
+    return images.read(path).attached
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "tif", "bmp"])
+def test_density_in_dots_per_inch(tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    Image.fromarray(noise(8, 8, 3)).save(path, dpi=(300, 150))
+    attached = attached_of(path)
+    assert attached.density == pytest.approx((300, 150), rel=1e-4)
+    assert not attached.aspect
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_density_of_tiff_per_centimetre(tmp_path, dtype):
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        noise(8, 8).astype(dtype),
+        resolution=(100, 50),
+        resolutionunit="CENTIMETER",
+    )
+    density = attached_of(tmp_path / "a.tif").density
+    assert density == pytest.approx((254, 127))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_density_without_a_unit_is_the_shape_of_a_pixel(tmp_path, dtype):
+    for number, (resolution, expected) in enumerate(
+        [((2, 1), (2, 1)), ((1, 1), None), ((72, 72), None), ((0, 0), None)]
+    ):
+        path = tmp_path / f"{number}.tif"
+        tifffile.imwrite(
+            path,
+            noise(8, 8).astype(dtype),
+            resolution=resolution,
+            resolutionunit="NONE",
+        )
+        assert attached_of(path).density == expected
+
+
+def test_shape_of_a_pixel_in_a_jpeg(tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(noise(8, 8, 3)).save(path, dpi=(2, 1))
+    content = bytearray(path.read_bytes())
+    assert content[13] == 1  # the unit in the JFIF header
+    content[13] = 0
+    path.write_bytes(content)
+    attached = attached_of(path)
+    assert attached.density == (2, 1) and attached.aspect
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_deep_tiff_is_turned_as_pillow_turns(tmp_path, orientation):
+    pixels = noise(5, 8, 3)
+    deep = tmp_path / "deep.tif"
+    tifffile.imwrite(
+        deep,
+        pixels.astype(np.uint16) * 257,
+        photometric="rgb",
+        extratags=[(274, "H", 1, orientation, True)],
+    )
+    exif = Image.Exif()
+    exif[274] = orientation
+    for name in ("a.png", "a.tif", "a.webp"):
+        Image.fromarray(pixels).save(tmp_path / name, exif=exif, lossless=True)
+        upright = images.read(tmp_path / name).rgb
+        np.testing.assert_allclose(images.read(deep).rgb, upright, atol=1e-3)
+    expected = {6: np.rot90(pixels, -1), 3: pixels[::-1, ::-1], 8: np.rot90(pixels)}
+    if orientation in expected:
+        np.testing.assert_array_equal(upright, expected[orientation])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_profile_and_description_of_tiff(tmp_path, dtype):
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        noise(8, 8, 3).astype(dtype),
+        photometric="rgb",
+        iccprofile=b"a profile",
+        description="a meadow",
+        metadata=None,
+    )
+    attached = attached_of(tmp_path / "a.tif")
+    assert attached.profile == b"a profile"
+    assert attached.exif[270] == "a meadow"
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_georeference_is_said_to_be_lost(tmp_path, dtype):
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        noise(8, 8).astype(dtype),
+        extratags=[(33550, "d", 3, (10.0, 10.0, 0.0), True)],
+    )
+    assert images.read(tmp_path / "a.tif").notes[-1] == (
+        "Its georeference (GeoTIFF) was left out."
+    )

@@ -1,0 +1,107 @@
+"""Results as files: every format and depth, and what goes into them beside pixels."""
+
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core import images, saving
+from core.attached import Attached
+from helpers import noise
+
+SUFFIXES = {"PNG": "png", "TIFF": "tif", "JPEG": "jpg", "WEBP": "webp"}
+
+
+def written(folder, format, samples, attached=None):
+    path = folder / f"a.{SUFFIXES[format]}"
+    saving.write(path, format, samples, attached or Attached())
+    return path
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+def test_samples_come_back(tmp_path, format, dtype, channels):
+    samples = noise(9, 12, channels).astype(dtype)
+    if dtype == np.uint16:
+        samples = samples * 257 - np.arange(12, dtype=np.uint16)[:, None] % 7
+    picture = images.read(written(tmp_path, format, samples))
+    levels = samples / (1 if dtype == np.uint8 else 257)
+    colours = channels if channels % 2 else channels - 1
+    rgb = np.broadcast_to(levels[..., :colours], (9, 12, 3))
+    np.testing.assert_allclose(picture.rgb, rgb, atol=1e-4)
+    assert picture.deep == (dtype == np.uint16) and picture.grey == (colours == 1)
+    if channels % 2 == 0:
+        np.testing.assert_allclose(picture.alpha, levels[..., -1], atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+def test_what_belongs_to_a_picture_comes_back(tmp_path, format, dtype):
+    exif = Image.Exif()
+    exif[271] = "a camera"
+    attached = Attached(exif=exif, profile=b"profile " * 100, density=(300.0, 150.0))
+    path = written(tmp_path, format, noise(9, 12, 3).astype(dtype), attached)
+    back = images.read(path).attached
+    assert back.profile == attached.profile and back.exif[271] == "a camera"
+    assert back.density == pytest.approx(attached.density, rel=1e-4)
+    with Image.open(path) as image:  # as others read it
+        assert image.info["icc_profile"] == attached.profile
+        assert image.info["dpi"] == pytest.approx((300, 150), rel=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_colour_chunks_and_shape_of_pixels_in_png(tmp_path, dtype):
+    chunks = {
+        b"gAMA": struct.pack(">I", 100000),
+        b"cHRM": struct.pack(">8I", *range(31270, 31278)),
+        b"cICP": bytes([9, 16, 0, 1]),
+    }
+    attached = Attached(chunks=chunks, density=(2.0, 1.0), aspect=True)
+    path = written(tmp_path, "PNG", noise(9, 12, 3).astype(dtype), attached)
+    with Image.open(path) as image:
+        image.load()
+        assert image.info["gamma"] == 1.0 and image.info["aspect"] == (2, 1)
+    back = images.read(path).attached
+    assert back.chunks == chunks and back.density == (2, 1) and back.aspect
+
+
+def test_jpeg_and_webp(tmp_path):
+    attached = Attached(profile=b"profile", density=(300.0, 300.0))
+    for format in ("JPEG", "WEBP"):
+        left, notes = saving.fitting(attached, format)
+        with Image.open(written(tmp_path, format, noise(9, 12, 3), left)) as image:
+            assert image.format == format and image.info["icc_profile"] == b"profile"
+            if format == "JPEG":
+                assert image.info["dpi"] == (300, 300) and not notes
+            else:
+                assert notes == ["Its density was left out, which WEBP cannot hold."]
+
+
+def test_large_profiles_are_left_out_where_pillow_would_not_read_them(tmp_path):
+    profile = np.random.default_rng(0).bytes(2**20 + 1)
+    for format in ("PNG", "TIFF", "JPEG"):
+        left, notes = saving.fitting(Attached(profile=profile), format)
+        path = written(tmp_path, format, noise(9, 12, 3), left)
+        kept = images.read(path).attached.profile == profile
+        assert kept == (format != "PNG") == (not notes)
+    assert saving.fitting(Attached(profile=profile), "PNG")[1] == [
+        "Its colour profile of 1.0 MB was left out, since PNG files with it do not open "
+        "everywhere: colours may look different."
+    ]
+
+
+def test_what_a_format_cannot_hold_is_said(tmp_path):
+    exif = Image.Exif()
+    exif[270] = "long " * 20000
+    chunks = {b"gAMA": struct.pack(">I", 100000), b"sRGB": b"\0"}
+    attached = Attached(exif=exif, chunks=chunks, density=(2.0, 1.0), aspect=True)
+    left, notes = saving.fitting(attached, "JPEG")
+    assert notes == [
+        "Its EXIF data was left out: JPEG cannot hold that much.",
+        "What it says about its colours (gAMA, sRGB) was left out.",
+        "Its density was left out, which JPEG cannot hold.",
+    ]
+    written(tmp_path, "JPEG", noise(9, 12, 3), left)
+    assert saving.fitting(attached, "PNG") == (attached, [])
