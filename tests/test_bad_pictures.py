@@ -10,8 +10,10 @@ import struct
 import zipfile
 import zlib
 
+import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 import data
@@ -158,7 +160,24 @@ def whole_files():
             except Exception:  # each format has its own way to refuse
                 continue
             files.setdefault(extension, []).append(file.getvalue())
+    for options in DEEP:
+        file = io.BytesIO()
+        deep = np.moveaxis(np.uint16(257) * np.asarray(picture), -1, 0)
+        if options.get("planarconfig") != "separate":
+            deep = np.moveaxis(deep, 0, -1)
+        tifffile.imwrite(file, deep, photometric="rgb", **options)
+        files[".tif"].append(file.getvalue())
+    files[".png"].append(imagecodecs.png_encode(np.uint16(257) * np.asarray(picture)))
     return files
+
+
+# How tifffile writes pictures of 16 bits.
+DEEP = [
+    {"planarconfig": "separate"},
+    {"compression": "zlib", "predictor": True},
+    {"compression": "lzw", "tile": (16, 16)},
+    {"bigtiff": True, "byteorder": ">"},
+]
 
 
 def mutate(content, other, rng):
