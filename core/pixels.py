@@ -1,4 +1,4 @@
-"""Arithmetic on pixels: MATLAB's bicubic and luma, rounding."""
+"""Arithmetic on pixels: MATLAB's bicubic and luma, rounding, the range of values."""
 
 import numpy as np
 
@@ -79,6 +79,51 @@ def to_uint8(image):
 def to_samples(image, dtype):
     """Clips to 0 to 255 and rounds half up to the whole range of uint8 or uint16."""
     return (np.clip(image, 0, 255) * (np.iinfo(dtype).max / 255) + 0.5).astype(dtype)
+
+
+def check_range(image, name, way_out, max_val=255):
+    """Refuses a picture whose pixels are plainly not from 0 to `max_val`.
+
+    Args:
+        image: array, not empty.
+        name: what the error calls it.
+        way_out: what the error tells people to do.
+        max_val: the value of white.
+
+    Raises:
+        ValueError: with the range that was found.
+    """
+    low, high = float(image.min()), float(image.max())
+    if low <= high and not seems_out_of_range(low, high, image.dtype, max_val):
+        return  # and none is NaN
+    if low >= 0 and high <= 1:
+        way_out += "; if it is almost black, pass it as uint8"
+    raise ValueError(
+        f"{name} has pixels from {low:.4g} to {high:.4g}, not from 0 to {max_val:g}: "
+        f"{way_out}."
+    )
+
+
+def seems_out_of_range(low, high, dtype, max_val=255):
+    """Whether pixels are plainly not from 0 to `max_val`.
+
+    Interpolation overshoots a little, so only a quarter beyond either end is plain. So are
+    floating-point pixels that differ, but do not go beyond 1. A constant picture may be
+    black.
+
+    Args:
+        low, high: the smallest and the largest pixel: floats, or for several pictures
+            float tensors of any backend.
+        dtype: that of the picture.
+        max_val: the value of white.
+
+    Returns:
+        bool, or tensor of bool.
+    """
+    beyond = (low < -high / 4) | (high > 1.25 * max_val)
+    if "float" in str(dtype) and max_val > 1:
+        return beyond | ((low < high) & (high <= 1))
+    return beyond
 
 
 def scale_between(lr, hr):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from core.networks import receptive_radius, scale_and_channels
-from core.pixels import bicubic_resize, luma, to_samples
+from core.pixels import bicubic_resize, check_range, luma, to_samples
 from core.self_ensemble import mean_of_turns
 
 SMALLEST_TILE = 32
@@ -55,13 +55,14 @@ def upscale(model, image, self_ensemble=False, tile=512, progress=None, dtype=np
         RGB array [H*scale, W*scale, 3]: uint8, 0 to 255, or uint16, 0 to 65535.
 
     Raises:
-        ValueError: if `image` is not RGB, the model is not such a network, or its output
-            is not finite.
+        ValueError: if `image` is not RGB or plainly has another range (0 to 1, 16 bits),
+            the model is not such a network, or its output is not finite.
         MemoryError: if not even the smallest tile fits.
     """
     image = np.asarray(image)
-    if image.ndim != 3 or image.shape[-1] != 3:
+    if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
         raise ValueError(f"image must be RGB [H, W, 3], not of shape {image.shape}.")
+    check_range(image, "image", "multiply pixels from 0 to 1 by 255")
     scale, channels = scale_and_channels(model)
     height, width = image.shape[:2]
     result = np.empty((height * scale, width * scale, 3), dtype)

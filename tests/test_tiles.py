@@ -81,6 +81,24 @@ def test_float_and_uint8_pictures_give_the_same(tiny_network):
     )
 
 
+def test_pixels_of_another_range_are_refused(tiny_network):
+    model, image = tiny_network(2), noise(9, 9, 3)
+    for other in (image / 255, image / 127.5 - 1, image.astype(np.uint16) * 257):
+        message = (
+            f"image has pixels from {other.min():.4g} to .* not from 0 to 255: mul"
+        )
+        with pytest.raises(ValueError, match=message):
+            upscale.upscale(model, other)
+    dark = image // 128
+    with pytest.raises(
+        ValueError, match="by 255; if it is almost black, pass it as uint8"
+    ):
+        upscale.upscale(model, dark.astype(np.float32))
+    result = upscale.upscale(model, dark)
+    np.testing.assert_array_equal(result, untiled(model, dark))
+    upscale.upscale(model, np.zeros((9, 9, 3)))
+
+
 def test_progress_ends_at_one(tiny_network):
     shares = []
     upscale.upscale(tiny_network(2), noise(61, 90, 3), tile=32, progress=shares.append)
@@ -126,6 +144,10 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(tiny_network, monkeypat
 def test_errors_say_what_is_wrong(tiny_network):
     with pytest.raises(ValueError, match="image must be RGB"):
         upscale.upscale(tiny_network(2), noise(9, 9, 1))
+    with pytest.raises(ValueError, match=r"not of shape \(0, 9, 3\)"):
+        upscale.upscale(tiny_network(2), noise(0, 9, 3))
+    with pytest.raises(ValueError, match="image has pixels from nan to nan"):
+        upscale.upscale(tiny_network(2), np.full((9, 9, 3), np.nan))
     inputs = keras.Input((None, None, 3))
     smaller = keras.Model(inputs, keras.layers.AveragePooling2D(2)(inputs), name="half")
     with pytest.raises(ValueError, match="half makes 16x16 pixels of 32x32"):
