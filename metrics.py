@@ -10,7 +10,8 @@ import keras
 import numpy as np
 
 import hardware
-from core import pixels
+from core import pixels, scoring
+from core.batch_scores import PSNR, SSIM
 from core.networks import count_parameters
 from core.tiles import enlarge
 
@@ -31,44 +32,44 @@ COLUMNS = {
 # --- One picture, in NumPy and double precision ----------------------------------------
 
 
-def psnr(hr, sr, shave=0, luma=False):
+def psnr(hr, sr, shave=0, luma=False, max_val=255):
     """Peak signal-to-noise ratio of a picture, in dB.
 
     Args:
-        hr, sr: arrays [H, W, 3] or [H, W, 1], 0 to 255, taken as they are: round to
+        hr, sr: arrays [H, W, 3] or [H, W, 1], 0 to `max_val`, taken as they are: round to
             uint8 first to agree with the papers.
         shave: pixels left out on each side.
         luma: compares Y, 16 to 235. A single channel is taken to be Y already.
+        max_val: the value of white, such as 1.0.
 
     Returns:
         float; infinite for equal pictures.
 
     Raises:
-        ValueError: if the shapes differ or nothing is left after shaving.
+        ValueError: if the shapes differ, nothing is left after shaving, or the pixels of
+            HR are plainly not from 0 to `max_val`.
     """
-    hr, sr = _prepare(hr, sr, shave, luma)
+    hr, sr = _prepare(hr, sr, shave, luma, max_val)
     error = np.mean((hr - sr) ** 2)
     return float(10 * np.log10(255**2 / error)) if error else float("inf")
 
 
-def ssim(hr, sr, shave=0, luma=False):
+def ssim(hr, sr, shave=0, luma=False, max_val=255):
     """Structural similarity of a picture (Wang et al. 2004).
 
     11x11 Gaussian window of standard deviation 1.5, K = (0.01, 0.03), only where the
     window lies inside the picture. For RGB the mean over the channels.
 
     Args:
-        hr, sr, shave, luma: as for `psnr`.
+        hr, sr, shave, luma, max_val: as for `psnr`.
 
     Returns:
         float, at most 1.
 
     Raises:
-        ValueError: if the shapes differ or less than 11x11 pixels are left.
+        ValueError: as `psnr`, or if less than 11x11 pixels are left.
     """
-    hr, sr = _prepare(hr, sr, shave, luma)
-    if min(hr.shape[:2]) < 11:
-        raise ValueError(f"SSIM needs 11x11 pixels, {hr.shape[1]}x{hr.shape[0]} left.")
+    hr, sr = _prepare(hr, sr, shave, luma, max_val, window=11)
     mean_hr, mean_sr = _blur(hr), _blur(sr)
     variance_hr = _blur(hr * hr) - mean_hr**2
     variance_sr = _blur(sr * sr) - mean_sr**2
@@ -79,7 +80,7 @@ def ssim(hr, sr, shave=0, luma=False):
     return float(np.mean(brightness * structure))
 
 
-def detail(hr, sr, scale):
+def detail(hr, sr, scale, max_val=255):
     """How much fine detail a picture has, relative to the original.
 
     The power of the spectrum beyond the Nyquist frequency of LR, relative to that of HR:
@@ -89,40 +90,40 @@ def detail(hr, sr, scale):
     right: noise has a lot.
 
     Args:
-        hr, sr: arrays [H, W, 3] or [H, W, 1], 0 to 255.
+        hr, sr, max_val: as for `psnr`.
         scale: factor between LR and HR.
 
     Returns:
-        float, 0 or more; 1 where both have as much.
+        float, 0 or more; 1 where both have as much. NaN where HR has none: no more power
+        there than the error of rounding to 8 bits, 1/12.
 
     Raises:
-        ValueError: if the pictures differ in shape.
+        ValueError: as `psnr`.
     """
     power = []
-    for image in _prepare(hr, sr, 0, luma=True):
+    for image in _prepare(hr, sr, 0, luma=True, max_val=max_val):
         window = np.outer(*(np.hanning(side) for side in image.shape[:2]))
         spectrum = np.fft.fft2((image[..., 0] - image.mean()) * window)
         down, right = (np.abs(np.fft.fftfreq(side)) for side in spectrum.shape)
         beyond = np.maximum(down[:, None], right) > 0.5 / scale
         power.append(np.square(np.abs(spectrum[beyond])).sum())
+    if power[0] <= spectrum.size * np.square(window).sum() / 12:
+        return float("nan")
     return float((power[1] + 1e-9) / (power[0] + 1e-9))
 
 
-def _prepare(hr, sr, shave, luma):
-    hr, sr = np.asarray(hr, np.float64), np.asarray(sr, np.float64)
-    if hr.shape != sr.shape:
-        raise ValueError(f"The pictures differ in shape: {hr.shape} and {sr.shape}.")
-    if min(hr.shape[:2]) <= 2 * shave:
-        raise ValueError(
-            f"Nothing is left of {hr.shape[1]}x{hr.shape[0]} pixels after shaving {shave}."
-        )
-    return [_shave_and_luma(image[None], shave, luma)[0] for image in (hr, sr)]
-
-
-def _shave_and_luma(images, shave, luma):
-    end = -shave or None  # the sides may be unknown yet
-    images = images[:, shave:end, shave:end]
-    return pixels.luma(images) if luma and images.shape[-1] == 3 else images
+def _prepare(hr, sr, shave, luma, max_val, window=1):
+    """Both pictures as they are compared: float64, white 255, shaved, Y if wanted."""
+    hr, sr = np.asarray(hr), np.asarray(sr)
+    if hr.ndim == sr.ndim == 2:
+        hr, sr = hr[..., None], sr[..., None]
+    if hr.ndim != 3:
+        raise ValueError(f"hr must be one picture [H, W, C], not of shape {hr.shape}.")
+    scoring.check_shapes(hr.shape, sr.shape, shave, luma, window)
+    pixels.check_range(hr, "hr", scoring.RANGE_WAY_OUT, max_val)
+    images = [image.astype(np.float64) * (255 / max_val) for image in (hr, sr)]
+    images = [scoring.shaved(image, shave) for image in images]
+    return [scoring.to_luma(image) for image in images] if luma else images
 
 
 def _blur(image):
@@ -133,69 +134,6 @@ def _blur(image):
         slices = np.lib.stride_tricks.sliding_window_view(image, 11, axis)
         image = slices @ window
     return image
-
-
-# --- Keras metrics, for compile() ------------------------------------------------------
-
-
-class _PerImage(keras.metrics.MeanMetricWrapper):
-    """Mean of a score per image, on pixels clipped and rounded as in a saved file."""
-
-    def __init__(self, score, shave, luma, name, dtype):
-        def scores(y_true, y_pred):
-            rounded = keras.ops.cast(y_pred, "float32")
-            rounded = keras.ops.floor(keras.ops.clip(rounded, 0, 255) + 0.5)
-            y_true = keras.ops.cast(y_true, "float32")
-            return score(
-                _shave_and_luma(y_true, shave, luma),
-                _shave_and_luma(rounded, shave, luma),
-            )
-
-        super().__init__(scores, name=name, dtype=dtype)
-        self.shave, self.luma = shave, luma
-
-    def get_config(self):
-        return {
-            "shave": self.shave,
-            "luma": self.luma,
-            "name": self.name,
-            "dtype": self.dtype,
-        }
-
-
-class PSNR(_PerImage):
-    """`psnr` as a Keras metric: the mean over all images seen.
-
-    (`keras.ops.psnr` pools the error of a batch, which gives a different number.) An
-    image without any error counts as 148 dB, so that the mean stays finite.
-
-    Args:
-        shave: pixels left out on each side.
-        luma: compares Y; a single channel is taken to be Y already.
-    """
-
-    def __init__(self, shave=0, luma=False, name="psnr", dtype=None):
-        def score(hr, sr):
-            error = keras.ops.mean(keras.ops.square(hr - sr), axis=(1, 2, 3))
-            ratio = 255.0**2 / keras.ops.maximum(error, 1e-10)
-            return 10 * keras.ops.log10(ratio)
-
-        super().__init__(score, shave, luma, name, dtype)
-
-
-class SSIM(_PerImage):
-    """`ssim` as a Keras metric: the mean over all images seen.
-
-    Args:
-        shave: pixels left out on each side.
-        luma: compares Y; a single channel is taken to be Y already.
-    """
-
-    def __init__(self, shave=0, luma=False, name="ssim", dtype=None):
-        def score(hr, sr):
-            return keras.ops.image.ssim(hr, sr, max_val=255.0)
-
-        super().__init__(score, shave, luma, name, dtype)
 
 
 # --- Whole datasets --------------------------------------------------------------------
@@ -214,7 +152,9 @@ def evaluate(model, pairs, self_ensemble=False, name="Evaluating", verbose=1):
     Returns:
         dict of means over the pictures: `psnr_y`, `ssim_y`, `psnr_rgb`, `ssim_rgb` (the
         scale shaved off each side), `detail`; median speeds: `images_per_s`,
-        `megapixels_per_s` (of the result); and the number of trained `parameters`.
+        `megapixels_per_s` (of the result); the number of trained `parameters`; and the
+        number of `flat` pictures, which are left out of the means (docs/protocol.md). A
+        mean is NaN where no picture counts.
 
     Raises:
         ValueError: as `psnr` and `ssim`, or as `upscale.upscale`.
@@ -230,8 +170,8 @@ def evaluate_each(model, pairs, self_ensemble=False, name="Evaluating", verbose=
         model, pairs, self_ensemble, name, verbose: as for `evaluate`.
 
     Yields:
-        (LR, HR, SR, dict of scores as in `evaluate`), uint8 arrays. Speeds are NaN where
-        the time went into compiling for a new size.
+        (LR, HR, SR, dict of scores as in `evaluate`), uint8 arrays. PSNR may be infinite.
+        Speeds are NaN where the time went into compiling for a new size.
     """
     each_size = hardware.compiles_for_each_size()
     compiled = set()
@@ -239,7 +179,7 @@ def evaluate_each(model, pairs, self_ensemble=False, name="Evaluating", verbose=
         print(name)
         progress = keras.utils.Progbar(len(pairs), unit_name="picture")
     for lr, hr in pairs:
-        lr, hr = np.asarray(lr), np.asarray(hr)
+        lr, hr = _as_uint8(lr, "LR"), _as_uint8(hr, "HR")
         scale = pixels.scale_between(lr, hr)
         if not compiled:  # so that one picture is enough to measure a speed
             # TensorFlow on a CPU compiles for any size once it has seen two.
@@ -258,6 +198,7 @@ def evaluate_each(model, pairs, self_ensemble=False, name="Evaluating", verbose=
             "psnr_rgb": psnr(hr, sr, scale),
             "ssim_rgb": ssim(hr, sr, scale),
             "detail": detail(hr, sr, scale),
+            "flat": scoring.is_flat(scoring.shaved(hr, scale)),
             "images_per_s": 1 / seconds,
             "megapixels_per_s": hr.shape[0] * hr.shape[1] / 1e6 / seconds,
         }
@@ -265,13 +206,28 @@ def evaluate_each(model, pairs, self_ensemble=False, name="Evaluating", verbose=
             progress.add(1)
 
 
+def _as_uint8(image, name):
+    image = np.asarray(image)
+    if image.dtype == np.uint8:
+        return image
+    pixels.check_range(image, name, "multiply pixels from 0 to 1 by 255")
+    return pixels.to_uint8(image)
+
+
 def mean_scores(model, rows):
     """What `evaluate` returns, from the scores of each picture, a list of dicts."""
+    counting = [row for row in rows if not row["flat"]]
     scores = {}
     for key in rows[0]:
-        mean = np.nanmedian if key.endswith("_s") else np.mean
-        scores[key] = float(mean([row[key] for row in rows]))
-    return {**scores, "parameters": count_parameters(model)}
+        if key.endswith("_s"):
+            scores[key] = float(np.nanmedian([row[key] for row in rows]))
+        elif key != "flat":
+            values = [row[key] for row in counting if not np.isnan(row[key])]  # detail
+            if key.startswith("psnr"):
+                values = scoring.capped(values)
+            scores[key] = float(np.mean(values)) if len(values) else np.nan
+    flat = len(rows) - len(counting)
+    return {**scores, "parameters": count_parameters(model), "flat": flat}
 
 
 def print_table(scores):
@@ -281,6 +237,8 @@ def print_table(scores):
         scores: dict from the name of each row to what `evaluate` returned.
     """
     print("Pixels rounded to 8 bits, borders shaved by the scale; Y is MATLAB's luma.")
+    if flat := max(row.get("flat", 0) for row in scores.values()):
+        print(f"Pictures of one colour, or almost, which count in no mean: {flat}")
     width = max(len(name) for name in scores)
     print(" " * width, *(f"{title:>12}" for title in COLUMNS.values()))
     for name, row in scores.items():

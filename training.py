@@ -333,6 +333,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _check(self, logs, when):
         for name, value in logs.items():
+            if name.endswith(("psnr", "ssim")):
+                continue  # NaN until a picture counts; what is not finite shows in the loss
             if not np.isfinite(float(value)):
                 kept = f" What was saved after epoch {self.run.epoch} is kept."
                 raise FloatingPointError(
@@ -347,6 +349,7 @@ class Checkpoint(keras.callbacks.Callback):
         self._check(logs, f"at the end of epoch {epoch + 1}")
         now.history.append({"epoch": epoch + 1, **logs})
         scores = [logs[k] for k in logs if k[:4] == "val_" and k.endswith("psnr")]
+        scores = [score for score in scores if np.isfinite(score)]
         score = float(np.mean(scores)) if scores else now.best
         if run.keep == "last" or not scores or score > now.best or now.epoch == 0:
             now.best = max(score, now.best)

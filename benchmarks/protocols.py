@@ -15,6 +15,7 @@ from PIL import Image
 
 import data
 import metrics
+from core import scoring
 from core.degradations import as_jpeg
 from core.networks import load_network, scale_and_channels
 from core.pixels import bicubic_resize, luma, to_uint8
@@ -79,7 +80,8 @@ def enlarge_all(model, pairs, scale):
 
 def print_row(name, results, compare):
     """Prints the mean of a comparison, for the results of bicubic and of the network."""
-    means = [np.mean([compare(*picture) for picture in each]) for each in results]
+    scores = [[compare(*picture) for picture in each] for each in results]
+    means = [np.mean(scoring.capped(each)) for each in scores]
     print(f"{name:36}{means[0]:10.2f}{means[1]:10.2f}", flush=True)
 
 
@@ -90,6 +92,9 @@ def main():
         model = load_network(sys.argv[1])
         scale, _ = scale_and_channels(model)
         pairs = list(data.load(sys.argv[2], "all", scale).as_numpy_iterator())
+        pairs = [p for p in pairs if not scoring.is_flat(scoring.shaved(p[1], scale))]
+        if not pairs:
+            raise ValueError(f"{sys.argv[2]}: all pictures are flat.")
     except ValueError as error:
         sys.exit(f"protocols.py: {error}")
     title = f"PSNR of {len(pairs)} pictures"

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 import data
+import reference
 
 PROJECT = pathlib.Path(__file__).parent.parent
 SCRIPTS = ["edsr", "espcn", "srgan", "mdsr", "rcan"]
@@ -135,6 +136,21 @@ def run_process(folder, script, *arguments, seconds=120, **environment):
 
 def noise(*shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def noisy_pair(seed=0, shape=(40, 52, 3)):
+    """Noise, and the same with more noise: uint8 (HR, SR)."""
+    rng = np.random.default_rng(seed)
+    hr = rng.integers(0, 256, shape, dtype=np.uint8)
+    return hr, np.clip(hr + rng.normal(0, 25, shape), 0, 255).astype(np.uint8)
+
+
+def drawn_pair(scale):
+    """The drawn picture and its LR: uint8 (LR, HR)."""
+    hr = data.read_image(reference.DATA / "drawn.png")
+    height, width = (side // scale * scale for side in hr.shape[:2])
+    lr = data.read_image(reference.DATA / f"drawn_LR_x{scale}.png")
+    return lr, hr[:height, :width]
 
 
 def save(pixels, path):

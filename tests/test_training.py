@@ -14,9 +14,10 @@ from PIL import Image
 import data
 import drawings
 import edsr
+import metrics
 import training
 import upscale
-from helpers import PROJECT, TINY, assert_same_state, noise, read_csv, state_of
+from helpers import PROJECT, TINY, assert_same_state, noise, read_csv, save, state_of
 
 
 @pytest.fixture
@@ -350,6 +351,47 @@ def without_metrics(monkeypatch):
         "compile",
         lambda self, *args, metrics=None, **kwargs: compiled(self, *args, **kwargs),
     )
+
+
+def test_black_crop_does_not_decide_which_epoch_is_kept(tmp_path, tiny_network):
+    """Exact in the first epoch, while the other three crops are better in the second."""
+    model = tiny_network(2)
+    model.compile("sgd", "mae")
+    settings = {"SCALE": 2, "DATASET": "some", "EPOCHS": 2, "STEPS_PER_EPOCH": 1}
+    run = training.open_run(model, tmp_path, "edsr", settings)
+    (checkpoint,) = run.callbacks
+    checkpoint.set_model(model)
+    crops = noise(4, 16, 16, 3)
+    crops[0] = 0
+    metric = metrics.PSNR()
+    for epoch, (error, black) in enumerate([(5, 0), (4, 1)]):
+        made = np.abs(crops - np.float32(error))
+        made[0] = black
+        metric.reset_state()
+        metric.update_state(crops, made)
+        score = float(metric.result())
+        checkpoint.on_epoch_end(
+            epoch, {"loss": 1.0, "val_loss": 1.0, "val_psnr": score}
+        )
+        assert run.state.best == score
+    assert 34 < run.history[0]["val_psnr"] < run.history[1]["val_psnr"] < 37
+
+
+def test_validation_on_flat_pictures_alone_keeps_the_last_network(
+    run_edsr, smooth_pictures, recwarn
+):
+    """And goes on: a score that nothing decides is no failure."""
+    for path in (smooth_pictures / "validation").iterdir():
+        save(np.full((60, 60, 3), 7, np.uint8), path)
+    folder, out = run_edsr(EPOCHS=2)
+    history = read_csv(folder / "history.csv")
+    assert [row["val_psnr"] for row in history] == ["nan", "nan"]
+    assert "psnr is NaN: all" in " ".join(str(w.message) for w in recwarn)
+    weights = keras.saving.load_model(folder / "model.keras").get_weights()
+    arrays = [*state_of(folder)[0].values()][: len(weights)]
+    for ours, theirs in zip(weights, arrays, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert "PSNR Y" in out
 
 
 def test_run_without_a_measured_psnr_keeps_the_last_network(run_edsr, monkeypatch):
