@@ -84,7 +84,8 @@ def _learned_pictures(path):
     try:
         settings = state.read_facts(path.parent / training.STATE)["settings"]
         folder = pathlib.Path(settings["DATASET"]).expanduser()
-        train = folders.find_splits(folder, 1, ("bicubic",))["train"]()
+        scale = settings["SCALE"] if "SCALE" in settings else settings["SCALES"][0]
+        train = folders.find_splits(folder, scale, ("bicubic",))["train"]()
     except (ValueError, OSError, KeyError):  # no run, or its pictures are gone
         return set()
     return {os.path.realpath(example.name) for example in train.examples()}
@@ -139,7 +140,6 @@ def main():
                 f"--self-ensemble {unknown.pop()}: not one of {[*networks]}."
             )
         pairs = data.load(options.data, options.split, scale)
-        print(f"{options.data}: {len(pairs)} pictures")
         warn_of_learned(paths, pairs)
         with named_errors(f"--output {options.output}"):
             options.output.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,8 @@ import tensorflow as tf
 
 import drawings
 import hardware
-from core import datasets, decoded
+from core import datasets, decoded, sources
+from core.alignment import find_oddities
 from core.files import printable
 from core.images import read_image
 from core.leaves import draw_leaves
@@ -61,11 +62,12 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
             - `"bsds500"` (Arbelaez et al. 2011): the official train, test and val as
               train, validation and test, so that "test" is the literature's BSD100.
             - `"flowers"`: TFDS' tf_flowers, its first 600 held out for validation.
-            - A folder with `train/` and `validation/` (or `val/`) inside, or with the
-              folders of DIV2K's zips, or flat: then a tenth of it, chosen by file name,
-              is held out for validation. `test/` may lie beside any of these. LR
-              pictures are taken from the folder where there are `HR/` and `LR/` folders
-              in it, or files named `*_HR.*` and `*_LR.*`.
+            - A folder with `train/` and `validation/` (or `val/`, `valid/`) inside, or with
+              the folders of DIV2K's zips, or with neither: then a tenth of it, chosen by
+              name, is held out for validation, and a subfolder is kept together. `test/`
+              may lie beside any of these. LR pictures are taken from the folder where
+              there are folders such as `HR/` and `LR/` in it, or files named `*_HR.*` and
+              `*_LR.*`.
         split: `"train"`, `"validation"`, `"test"` where there is one; `"scored"`, the
             pictures to report scores on: test pictures where there are some, otherwise
             those of validation; or `"all"`, every picture of a flat folder, to score a
@@ -91,11 +93,12 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
     splits = _find_splits(dataset, scale, degradation)
     if split == "scored":
         split = datasets.scored_split(splits)
-    return _load(splits, dataset, split, scale, smallest)
+    (source,) = _open(splits, dataset, scale, [split]).values()
+    return _load(splits, source, dataset, split, scale, smallest)
 
 
 def load_splits(dataset, scale, degradation="bicubic", patch_size=1):
-    """Loads what a training needs, and prints how many pictures there are.
+    """Loads what a training needs, and prints what there is.
 
     Args:
         dataset, scale, degradation: as for `load`.
@@ -110,8 +113,9 @@ def load_splits(dataset, scale, degradation="bicubic", patch_size=1):
     """
     splits = _find_splits(dataset, scale, degradation)
     scored = datasets.scored_split(splits)
+    opened = _open(splits, dataset, scale, ["train", "validation", scored])
     train, validation, test = (
-        _load(splits, dataset, split, scale, smallest)
+        _load(splits, opened[split], dataset, split, scale, smallest)
         for split, smallest in (
             ("train", patch_size),
             ("validation", patch_size),
@@ -151,9 +155,14 @@ def _find_splits(dataset, scale, degradation):
     return datasets.find_splits(str(dataset), scale, degradations)
 
 
-def _load(splits, dataset, split, scale, smallest):
-    """Decodes one of the splits that were found."""
-    if split not in splits:
+def _open(splits, dataset, scale, names):
+    """Opens splits that were found: dict from their names to `sources.Source`.
+
+    Prints what they are, and what is odd about a few of their pairs.
+    """
+    for split in names:
+        if split in splits:
+            continue
         if list(splits) == ["all"]:
             raise ValueError(f"{dataset} needs two pictures or more: one is held out.")
         known = ", ".join(f'"{name}"' for name in splits)
@@ -162,7 +171,17 @@ def _load(splits, dataset, split, scale, smallest):
             f"needs {split}/ beside them (DIV2K's zips: DIV2K_train_HR/ and "
             "DIV2K_valid_HR/)."
         )
-    source = splits[split]()
+    opened = {split: splits[split]() for split in dict.fromkeys(names)}
+    label = f"{dataset}, {names[0]}" if len(names) == 1 else dataset
+    print(*sources.describe(label, opened), sep="\n")
+    pairs = [pair for source in opened.values() for pair in source.pairs]
+    for sentence in find_oddities(pairs, scale):
+        print(f"Warning: {sentence}")
+    return opened
+
+
+def _load(splits, source, dataset, split, scale, smallest):
+    """Decodes one of the splits that were opened."""
     needed = 1 if source.leave_out_small else smallest
     pictures, problems = decoded.decode(source, scale, needed)
     if problems and split != "all":
@@ -325,10 +344,10 @@ def main():
     warnings.filterwarnings("ignore", module="PIL")  # whose warnings name no file
     try:
         splits = _find_splits(options.dataset, options.scale, degradation)
-        for split in ("train", "validation", "test"):
-            if split == "test" and split not in splits:
-                continue
-            pairs = _load(splits, options.dataset, split, options.scale, smallest=1)
+        names = ["train", "validation", *(["test"] if "test" in splits else [])]
+        opened = _open(splits, options.dataset, options.scale, names)
+        for split, source in opened.items():
+            pairs = _load(splits, source, options.dataset, split, options.scale, 1)
             print(f"{split}: {len(pairs)} pictures")
             if split == "train":
                 first = list(pairs.take(9).as_numpy_iterator())

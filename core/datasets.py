@@ -16,9 +16,10 @@ from PIL import Image
 
 from core import folders
 from core.files import cache_folder, whole_file
-from core.folders import TRACKS, Example, Source, pair_files, source_of_files
-from core.folders import splits_of_files, take_turns
+from core.folders import TRACKS, pair_files
 from core.leaves import draw_leaves
+from core.pairs import Pair
+from core.sources import Example, Source, source_of_files, splits_of_files, take_turns
 
 # Drawn pictures: how many for each split, and the side of each in pixels.
 LEAVES = {"train": 300, "validation": 20}
@@ -43,6 +44,11 @@ def find_splits(dataset, scale, degradations):
     Raises:
         ValueError: as `data.load`.
     """
+    if not dataset:
+        raise ValueError(
+            'DATASET is empty: set it to a built-in dataset or to a folder, which is "." '
+            "if you mean the one you are in."
+        )
     if dataset in DATASETS:
         return DATASETS[dataset](scale, degradations)
     folder = pathlib.Path(dataset).expanduser()
@@ -110,13 +116,15 @@ def _div2k_source(builders, split, degradations):
     size = sum(info.splits[split].num_bytes for info in infos) // len(infos)
     key = [(info.full_name, split, degradations) for info in infos]
     count = infos[0].splits[split].num_examples
-    return Source(examples, count, key, 2 * size)  # PNG halves photographs
+    ways = " and ".join(degradations)
+    found = f"pictures from TFDS' div2k, LR: {ways}"
+    return Source(examples, count, key, 2 * size, found)  # PNG halves photographs
 
 
 def _open_flowers(scale, degradations):
     """TFDS' tf_flowers, its first 600 held out."""
     # Refuses DIV2K's own degradations before the download.
-    take_turns([("flowers", None)] * len(degradations), degradations)
+    take_turns([Pair("flowers", None, ())] * len(degradations), degradations)
     builder = _prepare("tf_flowers", "flowers")
     splits = {"train": "train[600:]", "validation": "train[:600]"}
     return {
@@ -136,7 +144,8 @@ def _flowers_source(builder, split, degradations):
     every = builder.info.splits["train"]  # a part of it does not know its bytes
     size = 4 * every.num_bytes * count // every.num_examples
     key = (builder.info.full_name, split, degradations)
-    return Source(examples, count, key, size, leave_out_small=True)
+    found = f"pictures from TFDS' tf_flowers, LR made with {' and '.join(degradations)}"
+    return Source(examples, count, key, size, found, leave_out_small=True)
 
 
 def tfds_builder(name, **kwargs):
@@ -178,7 +187,9 @@ def _open_bsds500(scale, degradations):
     """BSDS500. Its official val is what the super-resolution papers call BSD100."""
     official = {"train": "train", "validation": "test", "test": "val"}
     folder = _fetch_bsds500()
-    splits = {split: pair_files(folder / name) for split, name in official.items()}
+    splits = {
+        split: pair_files(folder / name, scale) for split, name in official.items()
+    }
     return splits_of_files(splits, degradations)
 
 
@@ -211,10 +222,10 @@ def _fetch_bsds500():
 def _open_leaves(scale, degradations):
     name = "grace_hopper.jpg"
     photograph = matplotlib.cbook.get_sample_data(name, asfileobj=False)
-    test = {"test": [(pathlib.Path(photograph), None)]}
+    test = {"test": [Pair(pathlib.Path(photograph), None, ())]}
 
     def drawn(split):
-        pairs = pair_files(_draw_leaves_folder(split))
+        pairs = pair_files(_draw_leaves_folder(split), scale)
         return source_of_files(take_turns(pairs, degradations))
 
     splits = {split: functools.partial(drawn, split) for split in LEAVES}

@@ -242,6 +242,7 @@ def _read_all(source, scale, smallest, problems, progress=None):
 def _make_pair(example, scale, smallest):
     """Crops HR to a multiple of the scale, and makes LR where there is none."""
     name, (hr, lr) = example.name, example.read()
+    whole = hr.shape[:2]
     height, width = hr.shape[0] // scale, hr.shape[1] // scale
     if not height or not width:
         raise ValueError(f"{name} is smaller than SCALE = {scale} pixels.")
@@ -251,8 +252,11 @@ def _make_pair(example, scale, smallest):
     if lr is None:
         lr = degrade(hr, scale, example.degradation, pathlib.Path(name).name)
     if lr.shape[:2] != (height, width):
+        fits = whole[0] // lr.shape[0]
+        as_fits = fits and (whole[0] // fits, whole[1] // fits)
+        hint = f" It would fit SCALE = {fits}." if lr.shape[:2] == as_fits else ""
         raise ValueError(
             f"The LR picture of {name} is {lr.shape[1]}x{lr.shape[0]} pixels, but HR "
-            f"divided by SCALE = {scale} is {width}x{height}."
+            f"divided by SCALE = {scale} is {width}x{height}.{hint}"
         )
     return lr, hr

@@ -1,20 +1,19 @@
-"""Folders of pictures: their splits, HR and LR in pairs, DIV2K's official names."""
+"""Folders of pictures: their splits, what is held out, DIV2K's official names."""
 
 import collections
-import concurrent.futures
 import functools
 import os
+import re
 import zlib
 
-from core.images import is_named_as_picture, read_image, size_and_frames
-from core.degradations import DEGRADATIONS
+from core.images import describe_unread, is_named_as_picture
+from core.pairs import pair_up, read_file, read_path, refuse_two_names
+from core.sources import source_of_files, splits_of_files
 
-# The subfolders of a folder of pictures, and the split that each holds.
-FOLDERS = {
-    "train": "train",
-    "val": "validation",
-    "validation": "validation",
-}
+# Folders that are none of a dataset: where scripts write unless told otherwise, and others
+# with a file that they write.
+RESULT_FOLDERS = ("results", "upscaled")
+RESULT_FILES = ("state.npz", "scores.csv")
 
 # DIV2K's own ways of making LR: how their folders continue after DIV2K_train_LR_, and
 # their file names after the number and scale of a picture.
@@ -25,17 +24,6 @@ TRACKS = {
     "realistic_difficult": ("difficult", "d"),
     "realistic_wild": ("wild", "w*"),
 }
-
-# One picture: `read()` gives (HR, LR or None); `degradation` says how to make LR then.
-Example = collections.namedtuple("Example", "name read degradation")
-
-# The pictures of one split. `examples()` gives an `Example` for each, `count` at most.
-# `key` changes with the content; `size` is about how many bytes the decoded HR pictures
-# take. With `leave_out_small`, pictures smaller than a patch are left out; without, they
-# are an error.
-Source = collections.namedtuple(
-    "Source", "examples count key size leave_out_small", defaults=[False]
-)
 
 
 def find_splits(folder, scale, degradations):
@@ -53,152 +41,201 @@ def find_splits(folder, scale, degradations):
     """
     if any(folder.glob("DIV2K_*_HR")):
         return _div2k_splits(folder, scale, degradations)
-    splits = {**_own_splits(folder), **_test_split(folder)}
-    return splits_of_files(splits, degradations)
-
-
-def splits_of_files(splits, degradations):
-    """From lists of (HR path, LR path or None) to functions that give a `Source`."""
-    return {
-        split: functools.partial(source_of_files, take_turns(pairs, degradations))
-        for split, pairs in splits.items()
-    }
-
-
-def take_turns(pairs, degradations):
-    """Adds to each (HR path, LR path or None) how LR is to be made."""
-    turns = []
-    for number, (hr, lr) in enumerate(pairs):
-        degradation = degradations[number % len(degradations)]
-        if lr is None and degradation not in DEGRADATIONS:
-            raise ValueError(
-                f"DEGRADATION = {degradation!r} is DIV2K's own, and {hr} has no LR picture."
-            )
-        turns.append((hr, lr, degradation))
-    return turns
-
-
-def source_of_files(pairs):
-    """The `Source` of a list of (HR path, LR path or None, degradation)."""
-    examples = [
-        Example(str(hr), functools.partial(_read_files, hr, lr), degradation)
-        for hr, lr, degradation in pairs
-    ]
-    files = [path for hr, lr, _ in pairs for path in (hr, lr) if path]
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        headers = list(pool.map(_read_header, files))
-    keys, sizes, animated = zip(*headers)
-    if any(animated):
-        print(f"{sum(animated)} animated pictures: only their first frames are used.")
-    key = (keys, [degradation for _, _, degradation in pairs])
-    return Source(lambda: examples, len(examples), key, sum(sizes))
-
-
-def _read_files(hr, lr):
-    return read_image(hr), lr and read_image(lr)
-
-
-def _read_header(path):
-    """Identifies the file for the cache, counts the bytes of the picture as RGB, and says
-    whether it is animated. Whatever cannot be read is reported when it is decoded."""
-    try:
-        stat = path.stat()
-        key = (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
-        width, height, frames = size_and_frames(path)
-        return key, 3 * width * height, frames > 1
-    except (OSError, ValueError):
-        return None, 0, False
-
-
-def _own_splits(folder):
-    if (folder / "train").is_dir():
-        return {
-            split: pair_files(folder / name)
-            for name, split in FOLDERS.items()
-            if (folder / name).is_dir()
-        }
-    files = pair_files(folder)
-    if len(files) < 2:
-        return {"all": files}
-    # Held out by a hash of the name rather than by the order, so that a series of
-    # similar pictures is not all on one side.
-    by_hash = sorted(files, key=lambda pair: zlib.crc32(os.fsencode(pair[0].name)))
-    held_out = set(by_hash[: max(1, len(files) // 10)])
-    train = [pair for pair in files if pair not in held_out]
-    return {"train": train, "validation": sorted(held_out), "all": files}
-
-
-def _test_split(folder):
-    """The split that may lie beside any others: a dict, empty if there is no `test/`."""
-    if not (folder / "test").is_dir():
-        return {}
-    return {"test": pair_files(folder / "test")}
-
-
-def pair_files(folder):
-    """Pairs the pictures of one folder: a list of (HR path, LR path or None)."""
-    if (folder / "HR").is_dir() and (folder / "LR").is_dir():
-        hr = {path.stem: path for path in _list_pictures(folder / "HR")}
-        lr = {path.stem: path for path in _list_pictures(folder / "LR")}
-    else:
-        files = _list_pictures(folder / "HR" if (folder / "HR").is_dir() else folder)
-        hr = {path.stem[:-3]: path for path in files if path.stem.endswith("_HR")}
-        lr = {path.stem[:-3]: path for path in files if path.stem.endswith("_LR")}
-        if not hr or not lr:
-            return [(path, None) for path in files]
-    alone = [hr.get(name) or lr[name] for name in sorted(hr.keys() ^ lr.keys())]
-    if alone:
+    files, notes = _find_files(folder)
+    by_split = collections.defaultdict(list)
+    for path, place in files:
+        by_split[place.split].append((path, place))
+    outside = by_split.pop(None, [])
+    if "train" in by_split:
+        notes += _left_out([path for path, _ in outside], "in none of the splits")
+    elif "validation" in by_split or (by_split and not outside):
         raise ValueError(
-            f"{alone[0]} has no partner: every HR picture in {folder} needs its LR "
-            "picture and the other way round."
+            f"{folder} has folders of {' and '.join(by_split)} pictures, and no folder train "
+            "with pictures to learn from."
         )
-    return [(hr[name], lr[name]) for name in sorted(hr)]
+    elif not outside:
+        raise ValueError(
+            f"{folder} contains no pictures, and neither do the folders in it."
+        )
+    found = {}
+    for split, files in {"all": outside, **by_split}.items():
+        if split != "all" or "train" not in by_split:
+            found[split], neither = pair_up(files, folder, scale)
+            notes += _left_out(neither, "neither HR nor LR")
+    if len(found.get("all", ())) > 1:
+        found["train"], found["validation"], held_out = hold_out(found["all"])
+        notes += held_out
+    return splits_of_files(found, degradations, notes)
 
 
-def _list_pictures(folder):
-    """The files of a folder that are named as pictures, sorted."""
-    files = sorted(path for path in folder.iterdir() if is_named_as_picture(path))
+def pair_files(folder, scale):
+    """Finds the pictures of a folder and the folders in it: list of `Pair`, sorted."""
+    files, _ = _find_files(folder)
     if not files:
-        raise ValueError(
-            f"{folder} contains no pictures (subfolders are not searched), nor folders "
-            "train and validation with pictures."
-        )
-    return files
+        raise ValueError(f"{folder} contains no pictures.")
+    return pair_up(files, folder, scale)[0]
+
+
+def hold_out(pairs):
+    """Holds out about a tenth of the pictures.
+
+    By a hash of the name rather than by the order, so that a series of similar pictures is
+    not all on one side; and for the same reason a subfolder as a whole.
+
+    Args:
+        pairs: list of `Pair`, two or more.
+
+    Returns:
+        Two lists of `Pair`, to train with and for validation; and a list of sentences on
+        what is held out.
+    """
+    groups = collections.defaultdict(list)
+    one_folder = len({pair.group for pair in pairs}) == 1
+    for pair in pairs:
+        alone = one_folder or not pair.group
+        groups[pair.hr.name if alone else "/".join(pair.group)].append(pair)
+    by_hash = sorted(groups, key=lambda name: zlib.crc32(os.fsencode(name)))
+    wanted, chosen, count = max(1, len(pairs) // 10), [], 0
+    for name in by_hash:
+        if abs(count + len(groups[name]) - wanted) < abs(count - wanted):
+            chosen.append(name)
+            count += len(groups[name])
+    chosen = chosen or [min(by_hash, key=lambda name: len(groups[name]))]
+    held_out = sorted(pair for name in chosen for pair in groups[name])
+    train = [pair for pair in pairs if pair not in set(held_out)]
+    whole = [name for name in chosen if groups[name][0].group and not one_folder]
+    if not whole:
+        return train, held_out, []
+    note = (
+        f"Held out for validation: {len(held_out)} of {len(pairs)} pictures, those of "
+        f"{_some(whole)}. A folder's pictures stay together."
+    )
+    return train, held_out, [note]
+
+
+def _find_files(folder):
+    """Finds the pictures in a folder and the folders in it: a list of (path, `Place`), and
+    a list of sentences on what is left out."""
+    files, places, filled, notes = [], {}, set(), []
+    for path, names, pictures in _walk(folder, (), notes, set()):
+        place = places[path] = read_path(names)
+        files += [(picture, place) for picture in pictures]
+        if pictures:
+            filled |= {path, *path.parents}
+    refuse_two_names(places)
+    for path, place in places.items():
+        around = places.get(path.parent, place)
+        # Nobody wants to hear that LR is made while "LR" is empty.
+        if path not in filled and place[:2] != around[:2]:
+            raise ValueError(f"{path} contains no pictures.")
+    return files, notes
+
+
+def _walk(folder, names, notes, above):
+    """Goes through a folder and the folders in it: yields (path, names of the folders on
+    the way, pictures). Hidden folders and those of results are left out."""
+    above = above | {os.path.realpath(folder)}
+    paths = {path: path.is_dir() for path in folder.iterdir()}
+    pictures = sorted(
+        path for path in paths if not paths[path] and is_named_as_picture(path)
+    )
+    if unread := describe_unread(path for path in paths if not paths[path]):
+        notes.append(f"{folder}: {unread}")
+    yield folder, names, pictures
+    for path in sorted(path for path in paths if paths[path]):
+        if path.name.startswith(".") or os.path.realpath(path) in above:
+            continue  # the latter is a link in a circle
+        of_results = path.name in RESULT_FOLDERS
+        if of_results or any((path / name).is_file() for name in RESULT_FILES):
+            notes.append(f"Left out: {path}, which holds results.")
+        else:
+            yield from _walk(path, (*names, path.name), notes, above)
+
+
+def _left_out(paths, reason):
+    if not paths:
+        return []
+    others = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return [f"Left out: {paths[0]}{others}, {reason}."]
+
+
+def _some(names):
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
 
 
 # --- DIV2K's zips ----------------------------------------------------------------------
 
 
 def _div2k_splits(folder, scale, degradations):
-    """DIV2K's zips, unpacked under their official names."""
+    """DIV2K's zips, unpacked under their official names, or pictures of your own there."""
     splits = {}
     for split, part in {"train": "train", "validation": "valid"}.items():
         if not (folder / f"DIV2K_{part}_HR").is_dir():
             continue
-        pairs = []
-        for number, hr in enumerate(_list_pictures(folder / f"DIV2K_{part}_HR")):
+        turns = []
+        for number, pair in enumerate(pair_files(folder / f"DIV2K_{part}_HR", scale)):
             degradation = degradations[number % len(degradations)]
-            files = _official_lr(hr, part, scale, degradation)
-            pairs += [(hr, lr, degradation) for lr in files]
-        splits[split] = functools.partial(source_of_files, pairs)
-    for split, pairs in _test_split(folder).items():
-        splits[split] = functools.partial(
-            source_of_files, take_turns(pairs, degradations)
-        )
+            files = _lr_in_div2k(folder, pair.hr, part, scale, degradation)
+            turns += [(pair.hr, lr, degradation) for lr in files]
+        made = [hr for hr, lr, name in turns if lr is None and name == "bicubic"]
+        if made:
+            _refuse_other_lr(folder, part, scale, made[0])
+        splits[split] = functools.partial(source_of_files, turns)
+    tests = [
+        path for path in folder.iterdir() if read_path([path.name]).split == "test"
+    ]
+    refuse_two_names({path: read_path([path.name]) for path in tests})
+    for path in tests:
+        pairs = {"test": pair_files(path, scale)}
+        splits.update(splits_of_files(pairs, degradations))
     return splits
 
 
-def _official_lr(hr, part, scale, degradation):
-    """The LR files of a picture of DIV2K, or [None] for one that is to be made."""
+def _lr_in_div2k(folder, hr, part, scale, degradation):
+    """The LR files of a picture, or [None] for one that is to be made."""
     if degradation not in TRACKS:
         return [None]
     name, mark = TRACKS[degradation]
     name = "x8" if (degradation, scale) == ("bicubic", 8) else name.format(scale=scale)
-    folder = hr.parent.parent / f"DIV2K_{part}_LR_{name}"
-    files = sorted(folder.glob(f"{hr.stem}x{scale}{mark}.png"))
+    where = folder / f"DIV2K_{part}_LR_{name}"
+    files = sorted(where.glob(f"{hr.stem}x{scale}{mark}.png"))
+    if not files and where.is_dir():
+        files = [
+            path for path in sorted(where.iterdir()) if _is_own_lr(path, hr, scale)
+        ]
+    if len(files) > 1 and mark != "w*":
+        raise ValueError(
+            f"{files[0]} and {files[1]} are both LR of {hr}: keep one of them."
+        )
     if not files and degradation != "bicubic":
         raise ValueError(
-            f"{folder / hr.stem}x{scale}{mark}.png is missing: unpack the LR zip of "
+            f"{where / hr.stem}x{scale}{mark}.png is missing: unpack the LR zip of "
             f"DEGRADATION = {degradation!r} and SCALE = {scale} beside DIV2K_{part}_HR."
         )
     return files or [None]
+
+
+def _is_own_lr(path, hr, scale):
+    """Whether a file is the LR picture of an HR one by a name that is not DIV2K's."""
+    stem, own_scale = read_file(path, "LR", 2)
+    same = path.stem == hr.stem or (stem == hr.stem and own_scale in (None, scale))
+    return same and is_named_as_picture(path)
+
+
+def _refuse_other_lr(folder, part, scale, hr):
+    """Refuses LR of your own in other places than DIV2K's, where LR would be made."""
+    start = f"DIV2K_{part}_LR"
+    tracks = {f"{start}_{name.split('/')[0]}" for name, _ in TRACKS.values()}
+    bicubic = {f"{start}_bicubic", f"{start}_x8"}
+    for place in sorted(folder.glob(f"{start}*")):
+        if place.name in tracks - bicubic:
+            continue
+        for path in sorted(place.rglob("*")):
+            official = place.name in bicubic and re.search(r"x\d$", path.stem)
+            if is_named_as_picture(path) and not official:
+                raise ValueError(
+                    f"{hr} has no LR picture for SCALE = {scale}, but {path} is there: LR "
+                    f"pictures of your own are expected in {folder / start}_bicubic/"
+                    f"X{scale}, under the names of HR."
+                )

@@ -43,6 +43,7 @@ class Picture:
     grey: bool
     attached: Attached
     notes: list  # what was assumed or lost, in sentences
+    assumed: str = None  # that of `notes` which says over what range the pixels run
 
     @property
     def deep(self):
@@ -65,13 +66,16 @@ def read_image(path):
     Raises:
         ValueError: naming the file, if it cannot be read.
     """
-    picture = read(path)
+    return to_8_bits(read(path), path)
+
+
+def to_8_bits(picture, path):
+    """The pixels of a `Picture` as uint8, as `read_image` returns them."""
     if not picture.deep:
         return picture.rgb
-    for note in picture.notes:
-        if note not in _printed:
-            _printed.add(note)
-            print(f"{path}: {note} (Printed once, for the first of such files.)")
+    if picture.assumed and picture.assumed not in _printed:
+        _printed.add(picture.assumed)
+        print(f"{path}: {picture.assumed} (Printed once, for the first of such files.)")
     return to_uint8(picture.rgb)
 
 
@@ -223,7 +227,7 @@ def _of_levels(levels, alpha, belongings, note, frames):
     grey = levels.shape[-1] == 1
     rgb = np.repeat(levels, 3, axis=-1) if grey else levels
     notes = _several(frames) + ([note] if note else [])
-    return Picture(rgb, alpha, grey, belongings, notes)
+    return Picture(rgb, alpha, grey, belongings, notes, note)
 
 
 def _several(frames):

@@ -14,7 +14,7 @@ from PIL import Image
 
 import data
 import edsr
-from core import datasets, decoded, folders
+from core import datasets, decoded, folders, sources
 from helpers import TINY, names, read_csv, save
 
 CONFIGS = [
@@ -170,6 +170,93 @@ def test_missing_track_in_a_folder_is_named(div2k_folder, tmp_path):
         data.load(tmp_path, "train", 4, "realistic_mild")
     # Bicubic is what we make as well as they.
     assert len(data.load(tmp_path, "train", 4)) == 3
+
+
+@pytest.fixture
+def own_pairs(div2k_folder, tmp_path):
+    """Own pairs in DIV2K's folders: LR is darker than bicubic by 7, so neither theirs nor
+    ours."""
+
+    def build(lr_name):
+        for part in ("train", "valid"):
+            for hr in (div2k_folder / f"DIV2K_{part}_HR").iterdir():
+                picture = data.read_image(hr)
+                save(picture, tmp_path / f"DIV2K_{part}_HR" / hr.name)
+                size = [side // 2 for side in picture.shape[:2]]
+                lr = data.bicubic_resize(picture, *size) - np.uint8(7)
+                save(lr, tmp_path / lr_name.format(part=part, number=hr.stem))
+        return tmp_path
+
+    return build
+
+
+@pytest.mark.parametrize("name", ["{number}.png", "{number}_x2.png", "{number}X2.bmp"])
+def test_own_pairs_in_the_folders_of_div2k(own_pairs, name):
+    folder = own_pairs(f"DIV2K_{{part}}_LR_bicubic/X2/{name}")
+    for split, count in {"train": 3, "validation": 2}.items():
+        pairs = list(data.load(folder, split, 2).as_numpy_iterator())
+        assert [dark_of(lr, hr, 2) for lr, hr in pairs] == [7] * count
+
+
+@pytest.mark.parametrize(
+    "name, hint",
+    [
+        ("DIV2K_{part}_LR/{number}.png", "DIV2K_train_LR/0001.png is there"),
+        (
+            "DIV2K_{part}_LR_mine/{number}x2.png",
+            "DIV2K_train_LR_mine/0001x2.png is there",
+        ),
+        ("DIV2K_{part}_LR_bicubic/{number}.png", "DIV2K_train_LR_bicubic/0001.png is"),
+        ("DIV2K_{part}_LR_bicubic/X4/{number}.png", "LR_bicubic/X4/0001.png is there"),
+        (
+            "DIV2K_{part}_LR_bicubic_X2/DIV2K_{part}_LR_bicubic/X2/{number}x2.png",
+            "LR_bicubic_X2/DIV2K_train_LR_bicubic/X2/0001x2.png is there",
+        ),
+    ],
+)
+def test_own_lr_elsewhere_is_not_passed_over(own_pairs, name, hint):
+    folder = own_pairs(name)
+    message = (
+        f"0001.png has no LR picture for SCALE = 2, but .*{hint}.*_bicubic/X2, under"
+    )
+    with pytest.raises(ValueError, match=message):
+        data.load(folder, "train", 2)
+
+
+def test_own_lr_in_the_folders_of_div2k_that_is_odd(own_pairs):
+    folder = own_pairs("DIV2K_{part}_LR_bicubic/X2/{number}.png")
+    lr = folder / "DIV2K_train_LR_bicubic/X2/0001.png"
+    shutil.copy(lr, lr.with_suffix(".bmp"))
+    with pytest.raises(
+        ValueError, match="0001.bmp and .*0001.png are both LR of .*HR/00"
+    ):
+        data.load(folder, "train", 2)
+    lr.unlink()
+    lr.with_suffix(".bmp").unlink()
+    with pytest.raises(ValueError, match="0001.png has no LR .*X2/0002.png is there"):
+        data.load(folder, "train", 2)
+
+
+def test_div2k_of_which_other_scales_are_there(div2k_folder, tmp_path):
+    """Their own LR of x2 says nothing about x3: it is made as they made it."""
+    for name in (
+        "DIV2K_train_HR",
+        "DIV2K_train_LR_bicubic/X2",
+        "DIV2K_train_LR_unknown",
+    ):
+        shutil.copytree(div2k_folder / name, tmp_path / name)
+    pairs = data.load(tmp_path, "train", 3).as_numpy_iterator()
+    assert [dark_of(lr, hr, 3) for lr, hr in pairs] == [0, 0, 0]
+
+
+def test_an_empty_dataset_is_not_the_current_folder(
+    tmp_path, make_pictures, monkeypatch
+):
+    monkeypatch.chdir(make_pictures(tmp_path, ["a.png", "b.png"]))
+    with pytest.raises(ValueError, match="DATASET is empty: set it to .*folder, which"):
+        data.load("", "all", 2)
+    for here in (".", pathlib.Path()):
+        assert len(data.load(here, "all", 2)) == 2
 
 
 def test_unreachable_dataset_says_what_to_do(monkeypatch):
@@ -347,10 +434,10 @@ def test_a_new_dataset_is_one_entry(tmp_path, make_pictures, run_script, monkeyp
     def open_lab(scale, degradations):
         assert (scale, degradations) == (2, ("bicubic",))
         pairs = {
-            split: folders.pair_files(tmp_path / "lab" / split)
+            split: folders.pair_files(tmp_path / "lab" / split, scale)
             for split in ("train", "validation", "test")
         }
-        return folders.splits_of_files(pairs, degradations)
+        return sources.splits_of_files(pairs, degradations)
 
     monkeypatch.setitem(datasets.DATASETS, "lab", open_lab)
     folder, out = run_script(edsr, **TINY["edsr"], DATASET="lab")

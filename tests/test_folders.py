@@ -1,22 +1,96 @@
 """Folders of pictures: every form they may have."""
 
+import os
+import shutil
+import zlib
+
 import numpy as np
 import pytest
 
 import data
+from core import folders
+from core.leaves import draw_leaves
+from core.pairs import Pair
 from helpers import names, noise, save
 
 
-@pytest.mark.parametrize("validation", ["validation", "val"])
-def test_folder_with_splits(tmp_path, make_pictures, validation):
-    for number, split in enumerate(["train", validation, "test"]):
-        make_pictures(tmp_path / split, [f"{split} é.png"], seed=number)
-    for role, split in [
-        ("train", "train"),
-        ("validation", validation),
-        ("test", "test"),
-    ]:
-        assert names(tmp_path, role) == {str(tmp_path / split / f"{split} é.png")}
+@pytest.mark.parametrize(
+    "train, validation, test",
+    [
+        ("train", "validation", "test"),
+        ("train", "val", "test"),
+        ("Train", "Val", "Test"),
+        ("training", "valid", "testing"),
+        ("TRAINING", "Validation", "TESTING"),
+    ],
+)
+def test_folder_with_splits(tmp_path, make_pictures, train, validation, test):
+    folders = {"train": train, "validation": validation, "test": test}
+    for number, name in enumerate(folders.values()):
+        make_pictures(tmp_path / name, [f"{name} é.png"], seed=number)
+    for split, name in folders.items():
+        assert names(tmp_path, split) == {str(tmp_path / name / f"{name} é.png")}
+
+
+@pytest.mark.parametrize(
+    "form", ["{split}/{role}", "{role}/{split}", "{split}_{role}", "{role}_{split}"]
+)
+def test_pairs_in_splits(tmp_path, make_pictures, form):
+    for split in ("train", "valid", "test"):
+        for role, side in {"HR": 40, "LR": 10}.items():
+            folder = tmp_path / form.format(split=split, role=role)
+            make_pictures(folder, [f"{split} é.png"], size=(side, side))
+    for split, name in {
+        "train": "train",
+        "validation": "valid",
+        "test": "test",
+    }.items():
+        folder = tmp_path / form.format(split=name, role="HR")
+        assert names(tmp_path, split, scale=4) == {str(folder / f"{name} é.png")}
+        (pair,) = data.load(tmp_path, split, 4).as_numpy_iterator()
+        folder = tmp_path / form.format(split=name, role="LR")
+        np.testing.assert_array_equal(
+            pair[0], data.read_image(folder / f"{name} é.png")
+        )
+
+
+@pytest.mark.parametrize(
+    "files, message",
+    [
+        (
+            "train/a.png val/b.png validation/c.png",
+            "/val and .*/validation have names that mean",
+        ),
+        (
+            "train/a.png Train/b.png val/b.png",
+            "/Train and .*/train have names that mean",
+        ),
+        (
+            "train/HR/a.png train/hr/b.png val/c.png",
+            "train/HR and .*train/hr have names",
+        ),
+        ("val/a.png", "has folders of validation pictures, and no folder train"),
+        (
+            "a.png b.png val/c.png",
+            "has folders of validation pictures, and no folder train",
+        ),
+        ("test/a.png", "has folders of test pictures, and no folder train"),
+        ("train/a.png val/notes.txt", "/val contains no pictures"),
+        ("a.png b.png test/notes.txt", "/test contains no pictures"),
+        ("HR/a.png LR/a.npy", "/LR contains no pictures"),
+        ("clip/HR/a.png clip/LR/deep/a.npy", "/LR contains no pictures"),
+    ],
+)
+def test_splits_that_cannot_be_told_are_refused(tmp_path, files, message):
+    for file in files.split():
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    with pytest.raises(ValueError, match=message) as error:
+        data.load(tmp_path, "train", 2)
+    assert "\n" not in str(error.value)
+
+
+# --- What is held out ---
 
 
 def test_flat_folder_holds_out_a_tenth_by_name(tmp_path, make_pictures):
@@ -37,7 +111,9 @@ def test_pairs_by_name(tmp_path, make_pictures):
     assert len(pairs) == 2
     np.testing.assert_array_equal(pairs[0][0], data.read_image(tmp_path / "a_LR.png"))
     np.testing.assert_array_equal(pairs[0][1], data.read_image(tmp_path / "a_HR.png"))
-    with pytest.raises(ValueError, match=r"a_HR\.png is 20x12 .* SCALE = 4 is 10x6"):
+    with pytest.raises(
+        ValueError, match=r"a_HR\.png .* = 4 is 10x6. It would fit SCALE = 2"
+    ):
         data.load(tmp_path, "all", 4)
     (tmp_path / "b_LR.png").unlink()
     with pytest.raises(ValueError, match=r"b_HR\.png has no partner"):
@@ -79,6 +155,143 @@ def test_the_same_pictures_are_held_out_wherever_the_folder_lies(
         )
     ]
     assert held_out[0] == held_out[1] and len(held_out[0]) == 2
+
+
+def held_out(folder):
+    train, validation = names(folder, "train"), names(folder, "validation")
+    assert not train & validation and train | validation == names(folder, "all")
+    return sorted(os.path.relpath(name, folder) for name in validation)
+
+
+def test_flat_folder_is_split_as_ever(tmp_path, make_pictures):
+    """Saved runs resume with the same pictures."""
+    make_pictures(tmp_path, [f"{number:03}.png" for number in range(40)], size=(16, 16))
+    by_hash = sorted(range(40), key=lambda n: zlib.crc32(f"{n:03}.png".encode()))
+    assert held_out(tmp_path) == [f"{number:03}.png" for number in sorted(by_hash[:4])]
+    # The same in one subfolder.
+    make_pictures(
+        tmp_path / "in/one/pictures", [p.name for p in tmp_path.glob("*.png")]
+    )
+    assert held_out(tmp_path / "in") == [
+        f"one/pictures/{number:03}.png" for number in sorted(by_hash[:4])
+    ]
+
+
+@pytest.mark.parametrize(
+    "sizes, shares",
+    [
+        ([3] * 20, [6]),
+        ([1, 2, 3, 4] * 10, [10]),
+        ([50, 50], [50]),
+        ([30, 1, 1, 1], [3]),
+        ([100, 2, 2, 2, 2], [10 - 2]),
+        ([1] * 5, [1]),
+        ([7, 8], [7]),
+    ],
+)
+def test_subfolders_are_held_out_as_a_whole(tmp_path, sizes, shares):
+    pairs = [
+        Pair(tmp_path / f"clip{clip}/{number}.png", None, (f"clip{clip}",))
+        for clip, size in enumerate(sizes)
+        for number in range(size)
+    ]
+    train, validation, notes = folders.hold_out(pairs)
+    assert train == [pair for pair in pairs if pair not in validation]
+    assert validation == sorted(validation) and len(validation) in shares
+    assert not {pair.group for pair in train} & {pair.group for pair in validation}
+    assert f"{len(validation)} of {len(pairs)} pictures, those of clip" in notes[0]
+
+
+@pytest.mark.parametrize("form", ["{clip}", "{role}/{clip}", "{clip}/{role}"])
+def test_frames_of_a_clip_stay_together(tmp_path, make_pictures, capsys, form):
+    roles = {"HR": 40, "LR": 20} if "role" in form else {"HR": 40}
+    for clip in range(12):
+        for role, side in roles.items():
+            folder = tmp_path / form.format(clip=f"clip{clip}", role=role)
+            files = ["1.png", "2.png", "3.png"]
+            make_pictures(folder, files, size=(side, side), seed=clip)
+    make_pictures(tmp_path / ".thumbnails/clip1", ["1.png"])
+    make_pictures(tmp_path / "results/edsr_x2/preview", ["1.png"])
+    make_pictures(tmp_path / "upscaled", ["1_x2.png"])
+    make_pictures(tmp_path / "out", ["curves.png"])
+    (tmp_path / "out/state.npz").touch()
+    validation = held_out(tmp_path)
+    assert len(validation) == 3
+    assert len({os.path.dirname(name) for name in validation}) == 1
+    assert len(names(tmp_path, "all")) == 36
+    capsys.readouterr()
+    data.load_splits(tmp_path, 2)
+    out = capsys.readouterr().out
+    for name in ("out", "results", "upscaled"):
+        assert f"Left out: {tmp_path / name}, which holds results.\n" in out
+    assert "Held out for validation: 3 of 36 pictures, those of clip" in out
+
+
+def test_pictures_beside_subfolders_are_taken_one_by_one(tmp_path, make_pictures):
+    make_pictures(tmp_path, [f"{number}.png" for number in range(30)])
+    make_pictures(
+        tmp_path / "more/still more", [f"{number}.png" for number in range(9)]
+    )
+    assert len(names(tmp_path, "all")) == 39
+    assert len(held_out(tmp_path)) == 3
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path, make_pictures):
+    make_pictures(tmp_path / "elsewhere", ["a.png", "b.png"])
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/train").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "mine/val").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/up").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/itself").symlink_to("itself")
+    assert len(names(tmp_path / "mine", "train")) == 2
+
+
+# --- What is said ---
+
+
+def test_what_was_found_is_said_once(tmp_path, make_pictures, capsys):
+    make_pictures(tmp_path / "flat", [f"{number}.png" for number in range(20)])
+    for split in ("train", "val", "test"):
+        make_pictures(tmp_path / "alone" / split, ["a.png", "b.png"])
+        make_pictures(tmp_path / f"pairs/{split}/HR", ["a.png", "b.png"], (40, 40))
+        make_pictures(tmp_path / f"pairs/{split}/LR", ["ax2.png", "bx2.png"], (20, 20))
+    make_pictures(tmp_path / "pairs/train/HR/../notes", ["c.png", "d.png"])
+    make_pictures(tmp_path / "pairs/others", ["e.png"])
+    shutil.copytree(tmp_path / "pairs", tmp_path / "mixed")
+    shutil.rmtree(tmp_path / "mixed/test/LR")
+    lines = {}
+    for name in ("flat", "alone", "pairs", "mixed"):
+        data.load_splits(tmp_path / name, 2, ("bicubic", "area"))
+        lines[name] = capsys.readouterr().out.replace(f"{tmp_path}/", "").splitlines()
+    assert lines["flat"][0] == "flat: 20 pictures, LR made with bicubic and area."
+    made = "LR made with bicubic and area."
+    assert lines["alone"][0] == f"alone: 6 pictures in 3 folders, {made}"
+    assert lines["pairs"][:3] == [
+        "pairs: 6 pairs, such as HR/a.png and LR/ax2.png.",
+        "Left out: pairs/others/e.png, in none of the splits.",
+        "Left out: pairs/train/notes/c.png and 1 more, neither HR nor LR.",
+    ]
+    assert lines["mixed"][:3] == [
+        "mixed, train: 2 pairs, such as HR/a.png and LR/ax2.png.",
+        "mixed, validation: 2 pairs, such as HR/a.png and LR/ax2.png.",
+        f"mixed, test: 2 pictures, {made}",
+    ]
+    for name, found in lines.items():
+        assert sum(name in line and "such as" in line for line in found) <= 2
+        assert f"Pictures for x2: train {18 if name == 'flat' else 2}" in str(found)
+
+
+def test_shifted_pairs_are_said(tmp_path, capsys):
+    for number in range(4):
+        hr = draw_leaves(160, number)
+        lr = np.roll(data.bicubic_resize(hr, 80, 80), 1, axis=1)
+        save(hr, tmp_path / f"{number}_HR.png")
+        save(lr, tmp_path / f"{number}_LR.png")
+    data.load_splits(tmp_path, 2)
+    out = capsys.readouterr().out
+    assert out.count("Warning: ") == 1
+    assert "_LR.png is shifted by (0.0, 2.0) HR pixels, down and to the right" in out
+    assert "(4 of 4 checked)" in out
 
 
 def test_home_is_found(tmp_path, make_pictures, monkeypatch):

@@ -18,8 +18,9 @@ CONSTANTS = (
 COMMANDS = ["upscale", "compare", "export"]
 SHARED = "data metrics training results drawings hardware settings".split()
 CORE = (
-    "files images deep attached saving pixels degradations leaves datasets folders "
-    "decoded networks tiles self_ensemble scoring batch_scores state interrupts"
+    "files images deep attached saving pixels degradations leaves datasets folders pairs "
+    "alignment sources decoded networks tiles self_ensemble scoring batch_scores state "
+    "interrupts"
 ).split()
 # Parts of main() that are functions of their own.
 STAGES = {"srgan": {"train_srresnet", "train_srgan"}}

@@ -1,0 +1,281 @@
+"""Which pictures of a folder are HR, which are LR, and which belong together, by name."""
+
+import collections
+import itertools
+import re
+import unicodedata
+
+import numpy as np
+from PIL import Image
+
+from core.images import read_image, size_and_frames
+
+SPLITS = {
+    **dict.fromkeys(["train", "training"], "train"),
+    **dict.fromkeys(["val", "valid", "validation"], "validation"),
+    **dict.fromkeys(["test", "testing"], "test"),
+}
+ROLES = {"hr": "HR", "gt": "HR", "high": "HR", "lr": "LR", "lq": "LR", "low": "LR"}
+
+# The words of a folder's name. One may be a role, as in "train_HR", "LR_bicubic", "LRx4",
+# "LRbicx4" and "GTmod12", or a scale, as in "X4" and "image_SRF_4".
+WORD = re.compile(r"srf[ _.-]?\d+|[^ _.-]+")
+ROLE = re.compile(r"(hr|gt|high|lr|lq|low)(?:res|bic|mod\d+)?(?:x(\d+))?")
+SCALE = re.compile(r"(?:x|srf[ _.-]?)(\d+)")
+# Words that are a role only where no other words stand beside them: a folder "low light"
+# or "Mustang GT" holds photographs.
+WEAK, BESIDE_WEAK = ("gt", "lq", "high", "low"), {"res", "resolution"}
+
+# A file's name: its stem, and then perhaps a scale and a role, in either order.
+FILE = re.compile(
+    r"(?P<stem>.+?)(?:[ _.-]?x(?P<before>\d\d?))?"
+    r"(?:[ _.-](?P<role>hr|gt|lr|lq)(?:(?:[ _.-]?x)?(?P<after>\d\d?))?)?",
+    re.IGNORECASE | re.DOTALL,
+)
+
+# What the names of folders say. `split` is "train", "validation", "test" or None; `role`
+# is "HR", "LR" or None; `scale` is an int or None; `rest` is a tuple of the other names.
+Place = collections.namedtuple("Place", "split role scale rest")
+
+# HR path, LR path or None, and the names of the folders that it is kept together with.
+Pair = collections.namedtuple("Pair", "hr lr group")
+
+EXPECTED = (
+    "pairs are expected in folders HR and LR (or GT and LQ, high and low), with the same "
+    "names in both, or as *_HR and *_LR in one folder"
+)
+
+
+# --- Folders --------------------------------------------------------------------------
+
+
+def read_path(names):
+    """What the names of folders say, from the outermost to the innermost: `Place`."""
+    place = Place(None, None, None, ())
+    for name in names:
+        inner = _read_folder(name)
+        if inner.split and (place.split or place.rest):  # a class called "train"
+            inner = Place(None, *inner[1:3], (inner.split, *inner.rest))
+        place = Place(
+            place.split or inner.split,
+            inner.role or place.role,
+            inner.scale or place.scale,
+            place.rest + inner.rest,
+        )
+    return place
+
+
+def _read_folder(name):
+    split = role = scale = None
+    before, others = [], []
+    words = WORD.findall(name.casefold())
+    for word in words:
+        if not role and (match := ROLE.fullmatch(word)):
+            role, scale, before = match[1], match[2] or scale, others
+            others = []
+        elif match := SCALE.fullmatch(word):
+            scale = match[1]
+        elif word in SPLITS:
+            split = SPLITS[word]
+        else:
+            others.append(word)
+    strong = role not in WEAK or {*before, *others} <= BESIDE_WEAK
+    if role and strong:
+        return Place(split, ROLES[role], scale and int(scale), tuple(before))
+    if len(words) == 1 and split:
+        return Place(split, None, None, ())
+    if words and SCALE.fullmatch(words[-1]) and not (role or split):
+        return Place(None, None, int(scale), tuple(others))
+    return Place(None, None, None, (name,))
+
+
+def refuse_two_names(folders):
+    """Refuses folders side by side that say the same, as val and validation.
+
+    Args:
+        folders: dict from the path of each folder to its `Place`.
+    """
+    known = {}
+    for path, place in folders.items():
+        other = known.setdefault((path.parent, place), path)
+        if other != path:
+            raise ValueError(
+                f"{other} and {path} have names that mean the same: put the pictures into "
+                "one of them, or move one elsewhere."
+            )
+
+
+# --- Pairs -----------------------------------------------------------------------------
+
+
+def pair_up(files, folder, scale):
+    """Pairs pictures by their names.
+
+    Args:
+        files: list of (path, `Place`).
+        folder: what to call where they are, in errors.
+        scale: where there is LR for several scales by name, that of this one is taken.
+
+    Returns:
+        List of `Pair`, sorted by name, and the paths that are neither HR nor LR.
+
+    Raises:
+        ValueError: where pictures look like pairs and cannot be read as pairs.
+    """
+    by_role = _by_role(files)
+    hr, lr, neither = by_role["HR"], by_role["LR"], by_role[None]
+    if lr and not hr:
+        raise ValueError(
+            f"{lr[0][0]} is an LR picture by its name, and {folder} has no HR pictures by "
+            f"theirs: {EXPECTED}. If it is no LR picture, call it otherwise."
+        )
+    if lr:
+        return _match(hr, lr, folder, scale), [path for path, _ in neither]
+    # HR alone: what lies in folders of that name, or else everything.
+    taken = [(path, place) for path, place in files if place.role] or files
+    neither = [] if taken is files else neither
+    _refuse_namesakes(taken, neither)
+    _refuse_small_copies([path for path, _ in taken])
+    found = [Pair(path, None, place.rest) for path, place in sorted(taken)]
+    return found, [path for path, _ in neither]
+
+
+def _by_role(files):
+    """Groups (path, `Place`) by "HR", "LR" and None. Folders decide where there are both
+    of HR and of LR, otherwise names of files do first."""
+    folders_decide = {"HR", "LR"} <= {place.role for _, place in files}
+    by_role = collections.defaultdict(list)
+    for path, place in files:
+        word = FILE.fullmatch(path.stem)["role"]
+        of_file = ROLES[word.casefold()] if word and not folders_decide else None
+        by_role[of_file or place.role].append((path, place))
+    return by_role
+
+
+def _match(hr, lr, folder, scale):
+    """Finds the LR picture of each HR picture: list of `Pair`."""
+    # As the names stand, if that pairs all; or without "_HR" and "_LR"; or without scales.
+    for depth in range(3):
+        of_hr, of_lr = (
+            _index(*side, scale, depth) for side in ((hr, "HR"), (lr, "LR"))
+        )
+        if of_hr.keys() == of_lr.keys():
+            break
+    if not of_hr or not of_lr:
+        named = {read_file(path, "LR", 2)[1] or place.scale for path, place in hr + lr}
+        named = " and ".join(str(own) for own in sorted(named - {None}))
+        raise ValueError(
+            f"The pairs in {folder} are for SCALE = {named} by their names, not for SCALE = "
+            f"{scale}."
+        )
+    for role, index in {"HR": of_hr, "LR": of_lr}.items():
+        for (path, _), *others in index.values():
+            if others:
+                raise ValueError(
+                    f"{path} and {others[0][0]} would both be the {role} picture of one "
+                    "pair: keep one of them."
+                )
+    if alone := sorted(of_hr.keys() ^ of_lr.keys()):
+        ((path, _),) = of_hr.get(alone[0]) or of_lr[alone[0]]
+        raise ValueError(
+            f"{path} has no partner for SCALE = {scale}: every HR picture in {folder} needs "
+            "its LR picture, with the same name, and the other way round."
+        )
+    pairs = {}
+    for key, ((path, place),) in of_hr.items():
+        spelled = (place.rest, read_file(path, "HR", depth)[0])
+        pairs[spelled] = Pair(path, of_lr[key][0][0], place.rest)
+    return [pairs[spelled] for spelled in sorted(pairs)]
+
+
+def _index(files, role, scale, depth):
+    """The files of a role, but those for another scale, by what both files of a pair have
+    in common: dict to lists of (path, `Place`)."""
+    index = collections.defaultdict(list)
+    for path, place in files:
+        stem, own_scale = read_file(path, role, depth)
+        if (own_scale or place.scale) in (None, scale):
+            parts = (*place.rest, stem)
+            index[tuple(map(_plain, parts)) if depth == 2 else parts].append(
+                (path, place)
+            )
+    return index
+
+
+def read_file(path, role, depth):
+    """The stem of a file as it stands (0), without its role (1), or without role and scale
+    (2), and the scale then, or None."""
+    match = FILE.fullmatch(path.stem)
+    if depth == 2 and (role == "LR" or match["role"]):
+        return match["stem"], int(match["before"] or match["after"] or 0) or None
+    if depth == 1 and match["role"] and not match["after"]:
+        return path.stem[: match.start("role") - 1], None
+    return path.stem, None
+
+
+def _plain(name):
+    """A name without what disks may spell differently: case, composed letters."""
+    return unicodedata.normalize("NFC", name.casefold())
+
+
+# --- LR that nothing names so ---------------------------------------------------------
+
+
+def _refuse_namesakes(hr, neither):
+    """Refuses pictures beside a folder HR that are called like those in it."""
+    known = {_plain(FILE.fullmatch(path.stem)["stem"]): path for path, _ in hr}
+    for path, _ in neither:
+        if other := known.get(_plain(FILE.fullmatch(path.stem)["stem"])):
+            raise ValueError(
+                f"{path} is called like {other}, but not as its LR picture: {EXPECTED}. If "
+                "it is something else, move its folder elsewhere."
+            )
+
+
+def _refuse_small_copies(paths):
+    """Refuses pictures that are small copies of others with the same name, as LR is."""
+    by_stem = collections.defaultdict(list)
+    for path in paths:
+        by_stem[_plain(FILE.fullmatch(path.stem)["stem"])].append(path)
+    namesakes = [_spread(paths, 20) for paths in by_stem.values() if len(paths) > 1]
+    candidates = []
+    for paths in _spread(namesakes, 5):
+        sizes = {path: size for path in paths if (size := _size_of(path))}
+        candidates += [
+            (small, large)
+            for small, large in itertools.permutations(sizes, 2)
+            if (scale := sizes[large][0] // sizes[small][0]) > 1
+            and sizes[small] == tuple(side // scale for side in sizes[large])
+        ]
+    for small, large in _spread(candidates, 10):
+        if _is_copy(small, large):
+            raise ValueError(
+                f"{small} is a small copy of {large}, as LR is of HR: {EXPECTED}. If it is "
+                "no LR picture, move it elsewhere."
+            )
+
+
+def _spread(items, count):
+    """At most so many of the items, spread evenly over them."""
+    numbers = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
+    return [items[number] for number in numbers]
+
+
+def _size_of(path):
+    """Width and height, or None where decoding will report what is wrong."""
+    try:
+        return size_and_frames(path)[:2]
+    except ValueError:
+        return None
+
+
+def _is_copy(small, large):
+    try:
+        images = [Image.fromarray(read_image(p)).convert("L") for p in (small, large)]
+    except ValueError:
+        return False
+    size = [min(32, side) for side in images[0].size]
+    tiny = [np.float64(image.resize(size, Image.Resampling.BOX)) for image in images]
+    one, other = (pixels - pixels.mean() for pixels in tiny)
+    energy = np.sqrt(np.mean(one**2) * np.mean(other**2))
+    return np.mean(one * other) > 0.9 * energy > 0

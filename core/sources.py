@@ -1,0 +1,146 @@
+"""The pictures of one split, before they are read: which, how many, how LR is made."""
+
+import collections
+import concurrent.futures
+import functools
+import os
+
+from core.degradations import DEGRADATIONS
+from core.images import read, size_and_frames, to_8_bits
+
+# One picture: `read()` gives (HR, LR or None); `degradation` says how to make LR then.
+Example = collections.namedtuple("Example", "name read degradation")
+
+# The pictures of one split. `examples()` gives an `Example` for each, `count` at most.
+# `key` changes with the content; `size` is about how many bytes the decoded HR pictures
+# take. `found` says in words what it is, or for files `pairs` holds their (HR path, LR path
+# or None, degradation); `notes` are sentences about how they were found. With
+# `leave_out_small`, pictures smaller than a patch are left out; without, they are an error.
+Source = collections.namedtuple(
+    "Source",
+    "examples count key size found pairs notes leave_out_small",
+    defaults=["", (), (), False],
+)
+
+
+def splits_of_files(splits, degradations, notes=()):
+    """From lists of `Pair` to functions that give a `Source`."""
+    return {
+        split: functools.partial(
+            source_of_files, take_turns(pairs, degradations), notes
+        )
+        for split, pairs in splits.items()
+    }
+
+
+def take_turns(pairs, degradations):
+    """Adds to each `Pair` how LR is to be made: (HR path, LR path or None, degradation)."""
+    turns = []
+    for number, (hr, lr, _) in enumerate(pairs):
+        degradation = degradations[number % len(degradations)]
+        if lr is None and degradation not in DEGRADATIONS:
+            raise ValueError(
+                f"DEGRADATION = {degradation!r} is DIV2K's own, and {hr} has no LR picture."
+            )
+        turns.append((hr, lr, degradation))
+    return turns
+
+
+def source_of_files(pairs, notes=()):
+    """The `Source` of a list of (HR path, LR path or None, degradation)."""
+    examples = [
+        Example(str(hr), functools.partial(_read_files, hr, lr), degradation)
+        for hr, lr, degradation in pairs
+    ]
+    files = [path for hr, lr, _ in pairs for path in (hr, lr) if path]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        headers = list(pool.map(_read_header, files))
+    keys, sizes, animated = zip(*headers)
+    if any(animated):
+        print(f"{sum(animated)} animated pictures: only their first frames are used.")
+    key = (keys, [degradation for _, _, degradation in pairs])
+    return Source(
+        lambda: examples, len(examples), key, sum(sizes), pairs=pairs, notes=notes
+    )
+
+
+def _read_files(*paths):
+    """Reads HR, and LR if there is one."""
+    pictures = [path and read(path) for path in paths]
+    hr, lr = pictures
+    if lr and hr.deep and lr.deep and hr.assumed != lr.assumed:
+        ranges = [picture.assumed or "Its range is whole." for picture in pictures]
+        raise ValueError(
+            f"{paths[0]} and {paths[1]} would be read over different ranges (HR: "
+            f"{ranges[0]} LR: {ranges[1]}), as one is darker: save both with 8 bits."
+        )
+    return [
+        picture and to_8_bits(picture, path) for picture, path in zip(pictures, paths)
+    ]
+
+
+def _read_header(path):
+    """Identifies the file for the cache, counts the bytes of the picture as RGB, and says
+    whether it is animated. Whatever cannot be read is reported when it is decoded."""
+    try:
+        stat = path.stat()
+        key = (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+        width, height, frames = size_and_frames(path)
+        return key, 3 * width * height, frames > 1
+    except (OSError, ValueError):
+        return None, 0, False
+
+
+# --- In words ---------------------------------------------------------------------------
+
+
+def describe(dataset, sources):
+    """Says what was found: pairs or HR alone, how many, where.
+
+    Args:
+        dataset: its name, or the path of its folder.
+        sources: dict from splits to `Source`.
+
+    Returns:
+        List of lines: one for all splits, or one for each where they are not alike.
+    """
+    everything = list(sources.values())
+    if len({_kind(source) for source in everything}) == 1:
+        lines = [f"{dataset}: {_found(everything)}."]
+    else:
+        lines = [
+            f"{dataset}, {split}: {_found([source])}."
+            for split, source in sources.items()
+        ]
+    return [
+        *lines,
+        *dict.fromkeys(note for source in everything for note in source.notes),
+    ]
+
+
+def _kind(source):
+    return source.found or frozenset(lr and "LR" or way for _, lr, way in source.pairs)
+
+
+def _found(sources):
+    if sources[0].found:
+        return f"{sum(source.count for source in sources)} {sources[0].found}"
+    files = [file for source in sources for file in source.pairs]
+    pairs = [(hr, lr) for hr, lr, _ in files if lr]
+    alone = [hr for hr, lr, _ in files if not lr]
+    found = []
+    if pairs:
+        above = os.path.commonpath([path.parent for path in pairs[0]])
+        hr, lr = (os.path.relpath(path, above) for path in pairs[0])
+        found.append(f"{_count(pairs, 'pair')}, such as {hr} and {lr}")
+    if alone:
+        folders = {path.parent for path in alone}
+        where = f" in {len(folders)} folders" if len(folders) > 1 else ""
+        ways = dict.fromkeys(way for _, lr, way in files if not lr)
+        made = f"LR made with {' and '.join(ways)}"
+        found.append(f"{_count(alone, 'picture')}{where}, {made}")
+    return ", and ".join(found)
+
+
+def _count(items, name):
+    return f"{len(items)} {name}{'s' if len(items) > 1 else ''}"

@@ -1,0 +1,232 @@
+"""Names of folders and files: which picture is HR, which LR, which belong together."""
+
+import os
+
+import pytest
+
+from core import folders, pairs
+from core.leaves import draw_leaves
+from core.pixels import bicubic_resize
+from helpers import save
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """Makes empty files, which is enough for names; runs in their folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def touch(*names):
+        for name in names:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return tmp_path
+
+    return touch
+
+
+def found(folder, scale=4):
+    """The pairs of a folder as relative names."""
+    return [
+        tuple(path and os.path.relpath(path, folder) for path in (pair.hr, pair.lr))
+        for pair in folders.pair_files(folder, scale)
+    ]
+
+
+# --- What is read ---
+
+
+@pytest.mark.parametrize(
+    "hr, lr, others",
+    [
+        ("HR/one.png", "LR/one.png", ""),
+        ("hr/one.png", "lr/one.jpg", ""),
+        ("Hr/one.png", "lR/one.png", ""),
+        ("GT/one.png", "LQ/one.png", ""),
+        ("GT/one.png", "LR/one.png", ""),
+        ("gt/one.png", "lq/one.png", ""),
+        ("high/one.png", "low/one.png", ""),
+        ("high_res/one.png", "low_res/one.png", ""),
+        ("HighRes/one.png", "LowRes/one.png", ""),
+        ("high resolution/one.png", "low resolution/one.png", ""),
+        ("HR/oNe.PNG", "LR/one.png", ""),
+        ("HR/e\u0301one.png", "LR/\xe9one.png", ""),  # as macOS and as others write it
+        # With the scale in the name of LR
+        ("HR/one.png", "LR/onex4.png", ""),
+        ("HR/one.png", "LR/oneX4.png", ""),
+        ("HR/one.png", "LR/one_x4.png", ""),
+        ("HR/one.png", "LR/onex4.png", "LR/onex2.png LR/onex3.png LR/onex8.png"),
+        ("HR/onex2.png", "LR/onex2.png", ""),
+        ("HR/onex2.png", "LR/onex2x4.png", ""),
+        ("HR/onex4.png", "LR/onex4.png", ""),
+        # With the role in the name
+        ("one_HR.png", "one_LR.png", ""),
+        ("one_hr.png", "one_lr.png", ""),
+        ("one-gt.png", "one-lq.png", ""),
+        ("one_HR.png", "one_LR_x4.png", "one_LR_x2.png"),
+        ("one_HR.png", "one_LR4.png", "one_LR2.png"),
+        ("one_x4_HR.png", "one_x4_LR.png", ""),
+        ("one_SRF_4_HR.png", "one_SRF_4_LR.png", ""),
+        ("HR/one_hr.png", "LR/one_lr.png", ""),
+        ("HR/one_HR.png", "LR/one_LRx4.png", ""),
+        ("HR/one_hr.png", "HR/one_lr.png", ""),
+        ("HR/one.png", "one_lr.png", ""),
+        ("HR/one_gt.png", "LR/one_gt.png", ""),
+        # With the scale or the kind of LR in the name of the folder
+        ("HR/one.png", "LR/X4/one.png", "LR/X2/one.png"),
+        ("HR/one.png", "LR_bicubic/X4/onex4.png", "LR_bicubic/X3/onex3.png"),
+        ("HR/one.png", "LR_x4/one.png", "LR_x2/one.png"),
+        ("GTmod12/one.png", "LRbicx4/one.png", "LRbicx2/one.png"),
+        ("HR/X4/one.png", "LR/X4/one.png", "HR/X2/one.png LR/X2/one.png"),
+        (
+            "image_SRF_4/one_SRF_4_HR.png",
+            "image_SRF_4/one_SRF_4_LR.png",
+            "image_SRF_2/one_SRF_2_HR.png image_SRF_2/one_SRF_2_LR.png",
+        ),
+        # In subfolders
+        ("HR/clip 1/one.png", "LR/clip 1/one.png", ""),
+        ("clip 1/HR/one.png", "clip 1/LR/one.png", ""),
+        ("clip_1_HR/one.png", "clip_1_LR/one.png", ""),
+        ("HR/a/b/c/one.png", "LR/a/b/c/onex4.png", ""),
+        # Beside others
+        ("HR/one.png", "LR/one.png", "one.png thumbnails/one.png"),
+        ("one_HR.png", "one_LR.png", "one.png one_bicubic.png"),
+    ],
+)
+def test_pairs_under_all_their_names(place, hr, lr, others):
+    names = [hr, lr, *others.split()]
+    more = [name.replace("one", "two").replace("oNe", "tWo") for name in names]
+    folder = place(*names, *more)
+    assert found(folder) == [(hr, lr), tuple(more[:2])]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["0001x2.png", "0002x2.png"],
+        ["matri.png", "matrix2.png"],  # other pictures
+        ["0001_HR.png", "0002_HR.png"],
+        ["beetle.jpg", "mustang_gt.jpg"],
+        ["Mustang GT/2.png", "high street/1.png", "low light/1.png"],
+        ["Mi x2/1.png", "X-T2/1.png", "x4/1.png"],
+        ["cats/1.png", "dogs/1.png"],
+        ["chroma/a.png", "lrx/c.png", "three/hr2/b.png"],
+    ],
+)
+def test_photographs_are_not_taken_for_pairs(tmp_path, make_pictures, names):
+    for number, name in enumerate(names):
+        path, size = tmp_path / name, 48 // (number + 1)  # by a whole factor smaller
+        make_pictures(path.parent, [path.name], size=(size, size), seed=number)
+    assert found(tmp_path) == [(name, None) for name in names]
+
+
+def test_hr_alone_is_read_from_its_folder(place):
+    folder = place("HR/b.png", "HR/a.png", "drafts/c.png")
+    assert found(folder) == [("HR/a.png", None), ("HR/b.png", None)]
+
+
+# --- What is refused ---
+
+
+@pytest.mark.parametrize(
+    "names, message",
+    [
+        (
+            "HR/1.png HR/2.png LR/1.png",
+            "HR/2.png has no partner for SCALE = 4: every HR",
+        ),
+        ("HR/1.png LR/1.png LR/2.png", "LR/2.png has no partner"),
+        ("HR/1.png LR/2.png", "HR/1.png has no partner"),
+        ("HR/1.png HR/2.png LR/1x4.png LR/2x2.png", "HR/2.png has no partner for SC"),
+        ("a_HR.png b_HR.png a_LR.png", "b_HR.png has no partner"),
+        ("HR/c/1.png LR/1.png", "LR/1.png has no partner"),
+        # LR for another scale
+        (
+            "HR/1.png LR/1x2.png LR/1x3.png",
+            "are for SCALE = 2 and 3 .*not for SCALE = 4",
+        ),
+        ("HR/1.png LR/X2/1.png", "are for SCALE = 2 by their names, not for SCALE = 4"),
+        ("HR/X2/1.png LR/X4/1.png", "are for SCALE = 2 and 4 by their names"),
+        ("a_HR.png a_LR_x8.png", "are for SCALE = 8 by their names, not for SCALE = 4"),
+        # LR whose HR is not named so, and the other way round
+        ("LR/1.png 1.png", "LR/1.png is an LR picture .* no HR pictures .*expected in"),
+        ("low/1.png big/1.png", "low/1.png is an LR picture by its name"),
+        ("a_LR.png b_LR.png", "a_LR.png is an LR picture by its name"),
+        (
+            "HR/1.png small/1.png",
+            "small/1.png is called like .*HR/1.png, but .*expected",
+        ),
+        ("HR/1.png 1x4.png", "/1x4.png is called like .*HR/1.png"),
+        (
+            "train_GT/1.png input/1x4.png",
+            "input/1x4.png is called like .*train_GT/1.png",
+        ),
+        # Twice
+        (
+            "HR/1.png HR/1.jpg LR/1.png",
+            "HR/1.jpg and .*HR/1.png would both be the HR p",
+        ),
+        (
+            "HR/1.png LR/1.png LR/1.jpg",
+            "LR/1.jpg and .*LR/1.png would both be the LR p",
+        ),
+        ("HR/1.png LR/1x4.png LR/1_x4.png", "would both be the LR picture of one pair"),
+        ("a_HR.png a_LR.png a_LR.jpg", "a_LR.jpg and .*a_LR.png would both be the LR"),
+        ("HR/1.png LR/1.png lr/2.png", "/LR and .*/lr have names that mean the same"),
+        ("HR/1.png GT/2.png LR/1.png", "/GT and .*/HR have names that mean"),
+        ("HR/1.png LR/1.png LQ/1.png", "/LQ and .*/LR have names that mean"),
+        ("HR/1.png LR_bicubic/1.png LR_blur/1.png", "LR_bicubic and .*LR_blur have"),
+        ("HR/1.png LR/X4/1.png LR/x4/1.png", "LR/X4 and .*LR/x4 have names that mean"),
+    ],
+)
+def test_what_looks_like_pairs_and_is_none_is_refused(place, names, message):
+    with pytest.raises(ValueError, match=message) as error:
+        folders.pair_files(place(*names.split()), 4)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("names", ["a.png ax4.png", "big/a.png small/a.png"])
+def test_small_copies_are_not_taken_for_hr(tmp_path, names):
+    """Whatever they are called. Those in pairs of their own are."""
+    large, small = (tmp_path / name for name in names.split())
+    picture = draw_leaves(64, 0)
+    save(picture, large)
+    save(bicubic_resize(picture, 16, 16), small)
+    message = (
+        f"{small} is a small copy of {large}, as LR is of HR: pairs are expected in"
+    )
+    with pytest.raises(ValueError, match=message):
+        folders.pair_files(tmp_path, 4)
+    save(picture, small)
+    assert len(folders.pair_files(tmp_path, 4)) == 2
+    save(bicubic_resize(picture[::-1], 16, 16), small)
+    assert len(folders.pair_files(tmp_path, 4)) == 2
+
+
+def test_small_copies_are_looked_for_among_many(tmp_path, make_pictures):
+    for clip in range(30):
+        make_pictures(tmp_path / f"clip{clip}", ["1.png", "2.png"], seed=clip)
+    assert len(folders.pair_files(tmp_path, 4)) == 60
+
+
+# --- Names ---
+
+
+@pytest.mark.parametrize(
+    "names, place",
+    [
+        ("train/HR", ("train", "HR", None, ())),
+        ("HR/train", ("train", "HR", None, ())),
+        ("Training", ("train", None, None, ())),
+        ("valid_LR_bicubic/X4", ("validation", "LR", 4, ())),
+        ("DIV2K_valid_HR", ("validation", "HR", None, ("div2k",))),
+        ("LRx3", (None, "LR", 3, ())),
+        ("test/cats", ("test", None, None, ("cats",))),
+        ("cats/test", (None, None, None, ("cats", "test"))),
+        ("train/train", ("train", None, None, ("train",))),
+        ("train station", (None, None, None, ("train station",))),
+        ("low tide/HR", (None, "HR", None, ("low tide",))),
+    ],
+)
+def test_what_names_of_folders_say(names, place):
+    assert pairs.read_path(names.split("/")) == place

@@ -1,0 +1,86 @@
+"""What a split holds, before its pictures are read, and what is said of it."""
+
+import pathlib
+
+import pytest
+
+from core import sources
+from core.pairs import Pair
+from core.sources import Source
+
+
+def source(*pairs, notes=()):
+    """A source of files that nobody reads."""
+    pairs = [
+        (pathlib.Path(hr), lr and pathlib.Path(lr), degradation)
+        for hr, lr, degradation in pairs
+    ]
+    return Source(lambda: [], len(pairs), None, 0, pairs=pairs, notes=notes)
+
+
+def test_degradations_take_turns():
+    pairs = [Pair(f"{number}.png", None, ()) for number in range(3)]
+    turns = sources.take_turns(pairs, ("bicubic", "area"))
+    assert turns == [
+        ("0.png", None, "bicubic"),
+        ("1.png", None, "area"),
+        ("2.png", None, "bicubic"),
+    ]
+    with pytest.raises(
+        ValueError, match="'unknown' is DIV2K's own, and 1.png has no LR"
+    ):
+        sources.take_turns(pairs, ("bicubic", "unknown"))
+    own = [Pair("a.png", "b.png", ())]
+    assert sources.take_turns(own, ("unknown",)) == [("a.png", "b.png", "unknown")]
+
+
+@pytest.mark.parametrize(
+    "opened, lines",
+    [
+        (
+            {"all": source(("x/a.png", None, "bicubic"))},
+            ["x: 1 picture, LR made with bicubic."],
+        ),
+        (
+            {
+                "train": source(
+                    ("x/a.png", None, "bicubic"), ("x/b.png", None, "area")
+                ),
+                "test": source(
+                    ("x/c/a.png", None, "area"), ("x/d.png", None, "bicubic")
+                ),
+            },
+            ["x: 4 pictures in 2 folders, LR made with bicubic and area."],
+        ),
+        (
+            {
+                "train": source(("x/HR/a.png", "x/LR/a.png", "area"), notes=["Note."]),
+                "test": source(("x/HR/b.png", "x/LR/b.png", "area"), notes=["Note."]),
+            },
+            ["x: 2 pairs, such as HR/a.png and LR/a.png.", "Note."],
+        ),
+        (
+            {
+                "train": source(("x/t/a_HR.png", "x/t/a_LR.png", "bicubic")),
+                "test": source(("x/a.png", None, "area")),
+            },
+            [
+                "x, train: 1 pair, such as a_HR.png and a_LR.png.",
+                "x, test: 1 picture, LR made with area.",
+            ],
+        ),
+        (
+            {"all": source(("a", None, "area"), ("b", "c", "unknown"))},
+            ["x: 1 pair, such as b and c, and 1 picture, LR made with area."],
+        ),
+        (
+            {
+                "train": Source(None, 800, None, 0, "pictures from TFDS' div2k"),
+                "test": Source(None, 100, None, 0, "pictures from TFDS' div2k"),
+            },
+            ["x: 900 pictures from TFDS' div2k."],
+        ),
+    ],
+)
+def test_what_was_found_in_words(opened, lines):
+    assert sources.describe("x", opened) == lines
