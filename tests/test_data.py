@@ -11,7 +11,7 @@ from PIL import Image
 
 import data
 import results
-from helpers import names, noise
+from helpers import names
 
 # --- Datasets ---
 

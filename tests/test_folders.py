@@ -308,3 +308,10 @@ def test_animations_are_reported(tmp_path, capsys):
     save(noise(20, 20, 3), tmp_path / "b.png")
     names(tmp_path, "all")
     assert "1 animated pictures: only their first frames" in capsys.readouterr().out
+
+
+def test_kinds_that_are_not_read_are_counted(tmp_path, make_pictures, capsys):
+    make_pictures(tmp_path, ["a.png", "b.png"])
+    (tmp_path / "c.dng").write_bytes(b"raw")
+    data.load_splits(tmp_path, 2)
+    assert "Left out: 1 .dng (develop raw files" in capsys.readouterr().out

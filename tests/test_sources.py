@@ -2,7 +2,9 @@
 
 import pathlib
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from core import sources
 from core.pairs import Pair
@@ -84,3 +86,21 @@ def test_degradations_take_turns():
 )
 def test_what_was_found_in_words(opened, lines):
     assert sources.describe("x", opened) == lines
+
+
+def test_pairs_of_16_bits_are_read_over_one_range(tmp_path):
+    hr = np.random.default_rng(0).integers(0, 4096, (16, 16), np.uint16)
+    hr[0, 0] = 4095
+    lr = hr[::2, ::2]
+    pictures = {"hr": hr, "lr": lr, "dark": lr // 5, "bright": lr * 16}
+    for name, picture in pictures.items():
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+    for name, right in [("lr", True), ("dark", False), ("bright", False)]:
+        pair = [(tmp_path / "hr.png", tmp_path / f"{name}.png", "bicubic")]
+        (example,) = sources.source_of_files(pair).examples()
+        if right:
+            hr, lr = example.read()
+            assert hr.max() == lr.max() == 255 and hr.dtype == lr.dtype == np.uint8
+        else:
+            with pytest.raises(ValueError, match="read over different ranges .HR: Its"):
+                example.read()
