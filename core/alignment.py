@@ -73,16 +73,18 @@ def judge(lr, hr, scale, degradation):
         return None, None
     corner = (np.array(lr.shape[:2]) - size) // 2
     lr, hr = _cut(lr, corner, size), _cut(hr, corner * scale, size * scale)
-    (down, right), gain, correlation = measure(lr, hr, scale)
+    shift, gain, correlation = measure(lr, hr, scale)
     if correlation < UNLIKE:
         return "unlike", (
-            f"does not look like its HR picture: their correlation is {correlation:.2f}."
+            f"does not look like its HR picture (correlation {correlation:.2f}): do the "
+            "names go together?"
         )
-    if max(abs(down), abs(right)) >= SHIFT and gain >= GAIN:
+    if np.abs(shift).max() >= SHIFT and gain >= GAIN:
+        down, right = np.round(shift, 1) + 0  # no -0.0
         return "shifted", (
-            f"is shifted by ({down:.1f}, {right:.1f}) HR pixels, down and to the right: "
-            f"moved back, it is {gain:.1f} dB closer to its HR picture. Networks learn to "
-            "shift from such pairs."
+            f"is shifted by ({down}, {right}) HR pixels, down and to the right: moved back, "
+            f"it is {gain:.1f} dB closer to its HR picture. Networks learn to shift from "
+            "such pairs."
         )
     # At x1, LR is whatever is to be restored.
     if scale > 1 and degradation != "realistic":
@@ -92,7 +94,7 @@ def judge(lr, hr, scale, degradation):
         if psnr < SAME_WAY:
             return "made", (
                 f"was made in another way than DEGRADATION = {degradation!r}, with which "
-                f"it agrees by {psnr:.1f} dB only. That is fine if it is what you want to "
+                f"it agrees to {psnr:.1f} dB only. That is fine if it is what you want to "
                 "enlarge later."
             )
     return None, None

@@ -101,7 +101,7 @@ def test_psnr_is_that_of_the_definition(leaves):
     lr, hr = as_jpeg(data.bicubic_resize(leaves, 128, 128), 80), leaves
     own = data.bicubic_resize(hr, 128, 128)[4:-4, 4:-4].astype(float)
     psnr = 10 * np.log10(255**2 / np.mean((own - lr[4:-4, 4:-4]) ** 2))
-    assert f"by {psnr:.1f} dB" in alignment.judge(lr, hr, 4, "bicubic")[1]
+    assert f"to {psnr:.1f} dB" in alignment.judge(lr, hr, 4, "bicubic")[1]
 
 
 @pytest.mark.parametrize("value", [0, 99, 255])
