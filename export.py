@@ -21,6 +21,7 @@ import keras
 import numpy as np
 
 import upscale
+from core.networks import as_network
 
 SUFFIXES = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
 TOLERANCE = 0.05  # grey levels
@@ -40,13 +41,15 @@ def export(model, format, output, size=None):
         The largest difference from the Keras network in grey levels.
 
     Raises:
-        ValueError: if the output exists or has the wrong suffix, if a package is missing
-            (naming it), or if the exported network gives a different picture.
+        ValueError: if the output exists or has the wrong suffix, if the network has
+            several inputs or outputs, if a package is missing (naming it), or if the
+            exported network gives a different picture.
     """
     if output.exists():
         raise ValueError(f"{output} exists: remove it, or choose another name.")
     if output.suffix != SUFFIXES[format] and SUFFIXES[format]:
         raise ValueError(f"{output} must end with {SUFFIXES[format]}.")
+    model = as_network(model)
     shape = (None, *(size or (None, None)), model.input_shape[-1])
     if format == "litert":
         shape = (1, *shape[1:])  # phones enlarge one picture at a time

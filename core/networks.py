@@ -1,13 +1,14 @@
 """Networks as objects and files: loading, saving, what can be read off them, weights to
 start from."""
 
+import functools
 import math
-import pathlib
-import zipfile
+import weakref
 
 import keras
 
 from core.files import whole_file
+from core.keras_files import leave_out_initializers, load_model
 
 # --- Files -----------------------------------------------------------------------------
 
@@ -27,38 +28,11 @@ def load_network(path):
     """
     model = load_model(path)
     try:
+        model = as_network(model)
         scale_and_channels(model)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return model
-
-
-def load_model(path):
-    """Loads a `.keras` file in Keras' safe mode.
-
-    Args:
-        path: the file. Nothing in it is executed: no Lambda layers, no code.
-
-    Returns:
-        `keras.Model`, not compiled.
-
-    Raises:
-        ValueError: in one sentence, if it does not load.
-    """
-    path = pathlib.Path(path).expanduser()
-    if not path.is_file():
-        problem = "this is a folder" if path.is_dir() else "there is no such file"
-        raise ValueError(f"{path}: {problem}.")
-    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
-        raise ValueError(f"{path} is damaged, or not a model saved as .keras.")
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # as many kinds as there are ways to be broken
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(
-            f"{path} is damaged, or contains Lambda layers or custom code, which is "
-            f"never run: {reason.split('. ')[0]}"
-        ) from error
 
 
 def save_model(model, path):
@@ -70,16 +44,18 @@ def save_model(model, path):
     """
     with whole_file(path) as part:
         float32_copy(model).save(part)
+        leave_out_initializers(part)
 
 
 def float32_copy(model):
     """The same network under the float32 policy, to be saved for any machine.
 
     Args:
-        model: functional `keras.Model` with one input and one output, under any policy.
+        model: functional `keras.Model` under any policy.
 
     Returns:
-        An uncompiled `keras.Model` with the same weights.
+        An uncompiled `keras.Model` with the same weights. Lists and dicts of one input or
+        output become that one.
     """
 
     def clone(layer):
@@ -90,8 +66,8 @@ def float32_copy(model):
             config["synchronized"] = False
         return layer.__class__.from_config(config)
 
-    uncompiled = keras.Model(model.input, model.output, name=model.name)
-    copy = keras.models.clone_model(uncompiled, clone_function=clone)
+    uncompiled = _simplified(model)
+    copy = keras.models.clone_model(uncompiled, clone_function=clone, recursive=True)
     copy.set_weights(model.get_weights())
     return copy
 
@@ -99,6 +75,59 @@ def float32_copy(model):
 # --- What can be read off a network ----------------------------------------------------
 
 
+def _once(function):
+    """Remembers what a function gave for a model, for as long as that lives. Thus nothing
+    is worked out, or compiled, again for every picture."""
+    known = weakref.WeakKeyDictionary()
+
+    @functools.wraps(function)
+    def remembered(model):
+        if model not in known:
+            known[model] = function(model)
+        return known[model]
+
+    return remembered
+
+
+def as_network(model):
+    """The same network with one tensor in and one out.
+
+    `keras.Model([inputs], [outputs])` takes and gives lists of one, and so does every
+    network in a file of Keras 3.11 or older; others have dicts of one.
+
+    Args:
+        model: `keras.Model`.
+
+    Returns:
+        `keras.Model` of the same layers, or `model` if it is like that already.
+
+    Raises:
+        ValueError: if it has several inputs or outputs.
+    """
+    inputs, outputs = (getattr(model, name, None) for name in ("inputs", "outputs"))
+    if not inputs or not outputs:  # a class of somebody's own
+        return model
+    if len(inputs) > 1 or len(outputs) > 1:
+        raise ValueError(
+            f"{model.name} has {len(inputs)} inputs and {len(outputs)} outputs, not one of "
+            "each: make a network of a pair, keras.Model(model.inputs[0], "
+            "model.outputs[0])."
+        )
+    ends = (getattr(model, name, None) for name in ("input", "output"))
+    simple = all(isinstance(end, keras.KerasTensor) for end in ends)
+    return model if simple else _simplified(model)
+
+
+@_once
+def _simplified(model):
+    return keras.Model(_only(model.inputs), _only(model.outputs), name=model.name)
+
+
+def _only(tensors):
+    return tensors[0] if len(tensors) == 1 else tensors
+
+
+@_once
 def scale_and_channels(model):
     """Reads off a network how much it enlarges, and whether it takes RGB or luma.
 
@@ -109,37 +138,92 @@ def scale_and_channels(model):
         (scale, channels): the factor, and 3 (RGB) or 1 (luma).
 
     Raises:
-        ValueError: if the model is not a super-resolution network.
+        ValueError: with the reason, if the model is not a super-resolution network.
     """
+    model = as_network(model)
+    channels = _channels(model)
+    scale = _scale_at(model, 32, 32, channels)
+    _scale_at(model, 33, 35, channels)  # where a network that halves its input fails
+    return scale, channels
+
+
+def _scale_at(model, height, width, channels):
+    """How much a network enlarges pictures of one size."""
     try:
-        _, _, _, channels = model.input_shape
-        _, height, width, out = model.compute_output_shape((1, 32, 32, channels))
-    except (TypeError, ValueError, AttributeError) as error:
+        shape = tuple(model.compute_output_shape((1, height, width, channels)))
+    except Exception as error:  # of any of its layers
         raise ValueError(
-            f"{model.name} does not take a picture of any size and give one."
+            f"{model.name} does not take pictures of any size, such as {width}x{height} "
+            f"pixels: {str(error).strip().splitlines()[0]}"
         ) from error
-    if channels not in (1, 3) or out != channels:
-        raise ValueError(f"{model.name} does not take and give RGB or luma.")
-    if height != width or height % 32:
+    if len(shape) != 4 or shape[-1] != channels:
         raise ValueError(
-            f"{model.name} makes {width}x{height} pixels of 32x32: "
-            "not a whole multiple of its input."
+            f"{model.name} gives {shape[1:]} for a picture of {(height, width, channels)}, "
+            "not a picture of as many channels."
         )
-    return height // 32, channels
+    scale = shape[1] // height
+    if not scale or shape[1:3] != (height * scale, width * scale):
+        raise ValueError(
+            f"{model.name} makes {shape[2]}x{shape[1]} pixels of {width}x{height}: not a "
+            "whole multiple of its input."
+        )
+    return scale
 
 
+def _channels(model):
+    """The channels of the pictures that a network takes; refuses what takes none."""
+    shape = getattr(model, "input_shape", None)
+    if not isinstance(shape, tuple):
+        raise ValueError(
+            f"{model.name} does not say what it takes: build it from keras.Input, with "
+            "keras.Model(inputs, outputs)."
+        )
+    if len(shape) != 4:
+        raise ValueError(
+            f"{model.name} takes {shape}, not (batch, height, width, 1 or 3)."
+        )
+    batch, height, width, channels = shape
+    size = f"{width or 'any'}x{height or 'any'}"
+    reasons = {
+        "takes channels first, not last": height in (1, 3) and channels not in (1, 3),
+        f"takes {channels} channels, not 3 (RGB) or 1 (luma)": channels not in (1, 3),
+        f"takes only {size} pixels: build it for any, with keras.Input((None, None, "
+        f"{channels}))": height
+        or width,
+        f"takes {batch} pictures at a time, not one": batch not in (None, 1),
+    }
+    for reason, applies in reasons.items():
+        if applies:
+            raise ValueError(f"{model.name} {reason}.")
+    return channels
+
+
+@_once
 def receptive_radius(model):
     """How far, in input pixels, an output pixel looks at most: the sum of the radii of
-    all kernels. An upper bound, since some work on enlarged pixels or in parallel, for
-    networks without strides and pooling."""
+    all kernels, each as often as it is applied. An upper bound, since some work on
+    enlarged pixels or in parallel, for networks without strides and pooling."""
     radius = 0
+    times = _applications(model)
     for layer in model.layers:
+        own = 0
         if isinstance(layer, keras.Model):
-            radius += receptive_radius(layer)
+            own = receptive_radius(layer)
         elif hasattr(layer, "kernel_size"):
             sizes = zip(layer.kernel_size, layer.dilation_rate)
-            radius += max(size // 2 * dilation for size, dilation in sizes)
+            own = max(size // 2 * dilation for size, dilation in sizes)
+        radius += own * times.get(layer.name, 1)
     return radius
+
+
+def _applications(model):
+    """How often each layer is applied, by name, as far as that is known."""
+    try:
+        layers = model.get_config()["layers"]
+    except Exception:  # of a class of somebody's own
+        return {}
+    nodes = {layer["config"]["name"]: layer.get("inbound_nodes") for layer in layers}
+    return {name: len(of_layer) for name, of_layer in nodes.items() if of_layer}
 
 
 def count_parameters(model):
@@ -167,7 +251,7 @@ def load_initial_weights(model, path):
         source = load_model(path)
     except ValueError as error:
         raise ValueError(f"The initial weights cannot be loaded: {error}") from error
-    theirs = {layer.name: layer.get_weights() for layer in source.layers}
+    theirs = {layer.name: layer.get_weights() for layer in _innermost_layers(source)}
     ours = [layer for layer in model.layers if layer.trainable_weights]
     taken = 0
     for layer in ours:
@@ -180,6 +264,12 @@ def load_initial_weights(model, path):
             f"The initial weights in {path} share no layer with {model.name}."
         )
     print(f"Starting from {path}: {taken} of {len(ours)} layers taken over")
+
+
+def _innermost_layers(model):
+    """The layers of a network and of the networks that are layers in it."""
+    for layer in model.layers:
+        yield from _innermost_layers(layer) if hasattr(layer, "layers") else [layer]
 
 
 def load_vgg19(layer, weights="imagenet"):
@@ -208,4 +298,4 @@ def load_vgg19(layer, weights="imagenet"):
             "VGG19."
         ) from error
     vgg.trainable = False
-    return keras.Model(vgg.inputs, vgg.get_layer(layer).output, name=f"vgg19_{layer}")
+    return keras.Model(vgg.input, vgg.get_layer(layer).output, name=f"vgg19_{layer}")

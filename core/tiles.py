@@ -5,7 +5,7 @@ import contextlib
 import keras
 import numpy as np
 
-from core.networks import receptive_radius, scale_and_channels
+from core.networks import as_network, receptive_radius, scale_and_channels
 from core.pixels import bicubic_resize, check_range, luma, to_samples
 from core.self_ensemble import mean_of_turns
 
@@ -39,9 +39,9 @@ def upscale(model, image, self_ensemble=False, tile=512, progress=None, dtype=np
     Where a tile does not fit into the memory of the device, smaller ones are tried.
 
     Args:
-        model: a network with one input and one output whose pixels are 0 to 255, RGB
-            or luma. A luma network enlarges Y; Cb and Cr are enlarged with bicubic
-            interpolation.
+        model: a network with one input and one output (lists and dicts of one, too) whose
+            pixels are 0 to 255, RGB or luma. A luma network enlarges Y; Cb and Cr are
+            enlarged with bicubic interpolation.
         image: RGB array [H, W, 3], 0 to 255, uint8 or float.
         self_ensemble: averages the network's answers to the eight turns and mirrorings
             of each tile ("EDSR+", Lim et al. 2017, section 4.3), for eight times the
@@ -63,6 +63,7 @@ def upscale(model, image, self_ensemble=False, tile=512, progress=None, dtype=np
     if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
         raise ValueError(f"image must be RGB [H, W, 3], not of shape {image.shape}.")
     check_range(image, "image", "multiply pixels from 0 to 1 by 255")
+    model = as_network(model)
     scale, channels = scale_and_channels(model)
     height, width = image.shape[:2]
     result = np.empty((height * scale, width * scale, 3), dtype)

@@ -1,14 +1,23 @@
 """Networks as files and objects, what can be read off them, weights to start from."""
 
+import gc
+import subprocess
+import sys
+import weakref
+
 import keras
 import numpy as np
 import pytest
 
 import edsr
 import espcn
+import export
+import mdsr
+import metrics
 import srgan
+import upscale
 from core import networks
-from helpers import noise, parameters, random_weights
+from helpers import PROJECT, noise, parameters, random_weights
 
 # --- Files ---
 
@@ -62,19 +71,131 @@ def test_files_in_the_home_folder_are_found(model_file, monkeypatch):
     assert networks.load_network("~/model.keras").name == "edsr_x2"
 
 
-def test_what_is_no_file_of_a_network_is_refused(tmp_path, model_file):
-    (tmp_path / "folder.keras").mkdir()
-    (tmp_path / "text.keras").write_text("no model")
-    model_file.rename(tmp_path / "model.h5")
-    for name, reason in {
-        "nowhere.keras": "there is no such file",
-        "folder.keras": "this is a folder",
-        "text.keras": "is damaged, or not a model saved as .keras",
-        "model.h5": "is damaged, or not a model saved as .keras",
-    }.items():
-        with pytest.raises(ValueError, match=f"{name}:? {reason}") as error:
-            networks.load_model(tmp_path / name)
+# --- One tensor in, one out ---
+
+
+def repeat_twice(way):
+    """An x2 network that repeats pixels, so that the right picture is known; put together
+    in one of these ways."""
+    inputs = keras.Input((None, None, 3), name="lr")
+    same = keras.layers.Conv2D(3, 1, name="same")
+    outputs = keras.layers.UpSampling2D(2, name="sr")(same(inputs))
+    same.set_weights([np.eye(3).reshape(1, 1, 3, 3), np.zeros(3)])
+    return WAYS[way](inputs, outputs)
+
+
+def model_in_model(inputs, outputs):
+    again = keras.Input((None, None, 3))
+    return keras.Model(again, keras.Model([inputs], [outputs])([again]))
+
+
+def inputs_of_another(inputs, outputs):
+    other = keras.Model(inputs, outputs)
+    return keras.Model(other.inputs, other.outputs)
+
+
+WAYS = {
+    "tensors": keras.Model,
+    "lists": lambda inputs, outputs: keras.Model([inputs], [outputs]),
+    "lists in lists": lambda inputs, outputs: keras.Model([[inputs]], [[outputs]]),
+    "dicts": lambda inputs, outputs: keras.Model({"lr": inputs}, {"sr": outputs}),
+    "dict of a list": lambda inputs, outputs: keras.Model(inputs, {"sr": [outputs]}),
+    "inputs of another": inputs_of_another,
+    "model in a model": model_in_model,
+    "sequential": lambda inputs, outputs: keras.Sequential(
+        [keras.Input((None, None, 3)), keras.Model(inputs, outputs)]
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.filterwarnings("error:The structure of `inputs`")
+def test_lists_and_dicts_of_one_are_that_one(way, tmp_path):
+    model = repeat_twice(way)
+    lr = noise(9, 8, 3)
+    expected = lr.repeat(2, axis=0).repeat(2, axis=1)
+    model.save(tmp_path / "model.keras")
+    networks.save_model(model, tmp_path / "saved.keras")
+    for network in (
+        model,
+        networks.float32_copy(model),
+        networks.load_network(tmp_path / "model.keras"),
+        keras.saving.load_model(tmp_path / "saved.keras"),
+    ):
+        assert networks.scale_and_channels(network) == (2, 3)
+        assert networks.count_parameters(network) == 12
+        np.testing.assert_array_equal(upscale.upscale(network, lr), expected)
+    scores = metrics.evaluate(model, [(noise(12, 12, 3), noise(24, 24, 3))], verbose=0)
+    assert scores["psnr_y"] < 20
+    if way in ("lists", "dicts"):
+        export.export(model, "saved_model", tmp_path / "exported")
+    for network in networks.as_network(model), keras.Model(model.inputs, model.outputs):
+        one = networks.as_network(network)
+        assert networks.as_network(one) is one
+        np.testing.assert_array_equal(one(lr[None])[0], expected)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_initial_weights_come_from_any_of_these(way, tmp_path, capsys):
+    repeat_twice(way).save(tmp_path / "model.keras")
+    model = repeat_twice("tensors")
+    model.get_layer("same").set_weights([np.zeros((1, 1, 3, 3)), np.ones(3)])
+    networks.load_initial_weights(model, tmp_path / "model.keras")
+    assert "1 of 1 layers taken over" in capsys.readouterr().out
+    kernel, bias = model.get_layer("same").get_weights()
+    np.testing.assert_array_equal(kernel[0, 0], np.eye(3))
+    assert not bias.any()
+
+
+def test_same_network_is_made_once_and_not_kept():
+    model = repeat_twice("lists")
+    first, gone = networks.as_network(model), weakref.ref(model)
+    assert networks.as_network(model) is first is not model
+    networks.receptive_radius(model), networks.scale_and_channels(model)
+    del model
+    gc.collect()
+    assert gone() is None
+
+
+def test_several_inputs_or_outputs_are_counted(tmp_path):
+    model = mdsr.build_mdsr((2, 3), filters=4, blocks=1)
+    model.save(tmp_path / "model.keras")
+    message = "mdsr has 2 inputs and 2 outputs, not one of each"
+    for function, given in (
+        (networks.as_network, model),
+        (networks.scale_and_channels, model),
+        (networks.load_network, tmp_path / "model.keras"),
+    ):
+        with pytest.raises(ValueError, match=message) as error:
+            function(given)
         assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match=message):
+        upscale.upscale(model, noise(8, 8, 3))
+    one = keras.Model(model.inputs[0], model.outputs[0])  # as the message says
+    assert networks.scale_and_channels(one) == (2, 3)
+    copy = networks.float32_copy(model)
+    assert len(copy.inputs) == len(copy.outputs) == 2
+
+
+def test_compiled_networks_load_without_what_they_were_compiled_with(tmp_path):
+    model = repeat_twice("tensors")
+    model.compile("adam", "mae", metrics=[metrics.PSNR(shave=2, luma=True)])
+    model.fit(noise(2, 8, 8, 3), noise(2, 16, 16, 3), verbose=0)
+    model.save(tmp_path / "model.keras")
+    assert not networks.load_network(tmp_path / "model.keras").compiled
+    done = subprocess.run(  # where nobody has imported metrics.py
+        [
+            sys.executable,
+            "-c",
+            "from core.networks import load_network; "
+            f"print(load_network({str(tmp_path / 'model.keras')!r}).compiled)",
+        ],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "False" and "Warning" not in done.stderr
 
 
 # --- What can be read off a network ---
@@ -94,33 +215,116 @@ def test_scale_and_channels_are_read_off_the_shapes(scale, channels):
     assert networks.scale_and_channels(model) == (scale, channels)
 
 
-def test_models_that_do_not_enlarge_are_named():
-    keras_layers = keras.layers
-    for model, message in [
+def own_class():
+    class Own(keras.Model):
+        def call(self, x):
+            return x
+
+    return Own(name="own")
+
+
+def skipped():
+    """A network that halves its input, and adds what it makes of that to it."""
+    inputs = keras.Input((None, None, 3))
+    half = keras.layers.MaxPooling2D(2)(inputs)
+    outputs = keras.layers.Add()([inputs, keras.layers.UpSampling2D(2)(half)])
+    return keras.Model(inputs, outputs, name="skipped")
+
+
+def from_shape(*shape, batch=None):
+    inputs = keras.Input(shape, batch_size=batch)
+    return keras.Model(inputs, keras.layers.Activation("relu")(inputs), name="some")
+
+
+@pytest.mark.parametrize(
+    "model, message",
+    [
         (
-            model_of(keras_layers.AveragePooling2D(2), name="half"),
-            "half makes 16x16 pixels of 32x32: not a whole multiple of its input",
+            model_of(keras.layers.AveragePooling2D(2)),
+            "some makes 16x16 pixels of 32x32: not a whole multiple of its input",
         ),
         (
-            model_of(keras_layers.GlobalAveragePooling2D(), name="classes"),
-            "classes does not take a picture of any size",
+            model_of(keras.layers.AveragePooling2D(2), keras.layers.UpSampling2D(2)),
+            "some makes 34x32 pixels of 35x33: not a whole multiple of its input",
         ),
         (
-            model_of(keras_layers.Conv2D(5, 1), name="five"),
-            "five does not take and give RGB or luma",
+            model_of(keras.layers.UpSampling2D((2, 3))),
+            "some makes 96x64 pixels of 32x32: not a whole multiple of its input",
         ),
         (
-            model_of(keras_layers.UpSampling2D((2, 3)), name="wide"),
-            "wide makes 96x64 pixels of 32x32",
+            model_of(keras.layers.Conv2D(3, 40)),
+            "some does not take pictures of any size, such as 32x32 pixels: ",
         ),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            networks.scale_and_channels(model)
+        (
+            skipped(),
+            "skipped does not take pictures of any size, such as 35x33 pixels: ",
+        ),
+        (
+            model_of(keras.layers.GlobalAveragePooling2D()),
+            r"some gives \(3,\) for a picture of \(32, 32, 3\), not a picture of as many",
+        ),
+        (
+            model_of(keras.layers.Conv2D(5, 1)),
+            r"some gives \(32, 32, 5\) for a picture of \(32, 32, 3\), not a picture of as",
+        ),
+        (from_shape(64, 64, 3), r"takes only 64x64 pixels: .*\(\(None, None, 3\)\)"),
+        (from_shape(64, None, 1), "some takes only anyx64 pixels: build it for any"),
+        (
+            from_shape(None, None, 4),
+            r"some takes 4 channels, not 3 \(RGB\) or 1 \(luma\)",
+        ),
+        (from_shape(None, None, 2), "some takes 2 channels, not 3"),
+        (from_shape(3, None, None), "some takes channels first, not last"),
+        (from_shape(1, 64, 64), "some takes channels first, not last"),
+        (
+            from_shape(None, None, 3, batch=16),
+            "some takes 16 pictures at a time, not one",
+        ),
+        (
+            from_shape(None, 3),
+            r"some takes \(None, None, 3\), not \(batch, height, width",
+        ),
+        (own_class(), "own does not say what it takes: build it from keras.Input"),
+    ],
+)
+def test_models_that_do_not_enlarge_are_refused_with_the_reason(model, message):
+    with pytest.raises(ValueError, match=message) as error:
+        networks.scale_and_channels(model)
+    assert "\n" not in str(error.value)
+
+
+def test_batches_of_one_are_networks():
+    assert networks.scale_and_channels(from_shape(None, None, 3, batch=1)) == (1, 3)
 
 
 def test_radius_is_the_sum_of_the_kernels(tiny_network):
     # head, 2 blocks of 2, body end, two upsampling stages, tail, and the image skip
     assert networks.receptive_radius(tiny_network(4)) == 1 + 4 + 1 + 2 + 1 + 1
+
+
+def farthest(model):
+    """How far the input is from the outputs that it changes, as measured."""
+    image = np.zeros((1, 41, 41, 3), np.float32)
+    spot = image.copy()
+    spot[0, 20, 20] = 1
+    changed = np.any(model(spot) != model(image), axis=-1)[0]
+    return max(np.abs(np.argwhere(changed) - 20).max(axis=0))
+
+
+def test_radius_counts_layers_as_often_as_they_are_applied():
+    layer = keras.layers.Conv2D(3, 3, padding="same", dilation_rate=2)
+    inner = model_of(layer, layer, layer)
+    inputs = keras.Input((None, None, 3))
+    outputs = inner(keras.layers.Conv2D(3, 5, padding="same")(inner(inputs)))
+    model = keras.Model(inputs, outputs)
+    assert networks.receptive_radius(inner) == farthest(inner) == 6
+    assert networks.receptive_radius(model) == farthest(model) == 6 + 2 + 6
+    for wrapped in (
+        keras.Model([inputs], [outputs]),
+        keras.Sequential([keras.Input((None, None, 3)), model]),
+    ):
+        assert networks.receptive_radius(wrapped) == 14
+        assert networks.receptive_radius(networks.as_network(wrapped)) == 14
 
 
 def test_parameters_are_counted(tiny_network):

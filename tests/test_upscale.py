@@ -478,11 +478,11 @@ def test_what_is_no_network_is_refused(run, tmp_path):
     (tmp_path / "broken.keras").write_bytes(whole[: len(whole) // 2])
     for name, reason in {
         "nowhere.keras": "there is no such file",
-        "text.keras": "is damaged, or not a model saved as .keras",
-        "broken.keras": "is damaged, or not a model saved as .keras",
-        "a.png": "is damaged, or not a model saved as .keras",
-        "lambda.keras": "is damaged, or contains Lambda layers or custom code, which is never",
-        "custom.keras": "is damaged, or contains Lambda layers or custom code, which is never",
+        "text.keras": "is not a model saved as .keras",
+        "broken.keras": "is damaged: its end is missing",
+        "a.png": "is not a model saved as .keras",
+        "lambda.keras": "contains a Lambda layer, whose Python code is never run",
+        "custom.keras": "needs Custom, a class that is not part of Keras",
         "half.keras": "half.keras: half makes 16x16 pixels of 32x32: not a whole multiple of its input",
     }.items():
         status, _ = run("a.png", model=tmp_path / name)
@@ -498,7 +498,7 @@ def test_networks_of_others_that_only_one_size_fits_are_named(run, tmp_path):
         tmp_path / "fixed.keras"
     )
     status, _ = run("a.png", model=tmp_path / "fixed.keras")
-    assert "fixed.keras: fixed does not take a picture of any size" in status
+    assert "fixed.keras: fixed takes only 8x8 pixels: build it for any" in status
 
 
 @pytest.mark.parametrize(
