@@ -23,6 +23,7 @@ sys.path.insert(0, str(PROJECT))
 
 import settings
 from core.files import whole_file
+from core.keras_files import leave_out_initializers
 from core.networks import load_network
 
 FROM_X2 = f"INITIAL_WEIGHTS={PROJECT / 'weights' / 'edsr_x2.keras'}"
@@ -82,13 +83,7 @@ def pack(model, path):
     model.set_weights(rounded)
     with whole_file(path) as part:
         model.save(part)
-        with zipfile.ZipFile(part) as archive:
-            members = {name: archive.read(name) for name in archive.namelist()}
-        with zipfile.ZipFile(
-            part, "w", zipfile.ZIP_DEFLATED, compresslevel=9
-        ) as archive:
-            for name, content in members.items():
-                archive.writestr(name, content)
+        leave_out_initializers(part, zipfile.ZIP_DEFLATED)
 
 
 def keep_start(path, results):
