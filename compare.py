@@ -9,10 +9,16 @@ The scores are those of the papers, see metrics.py.
 import argparse
 import os
 import pathlib
+import re
 import sys
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
+
+import settings
+
+if __name__ == "__main__":
+    settings.start_command()  # before the imports that take seconds
 
 import data
 import drawings
@@ -82,9 +88,9 @@ def warn_of_learned(paths, pairs):
 def _learned_pictures(path):
     """The files that a network was trained on, as far as they are known: set of str."""
     try:
-        settings = state.read_facts(path.parent / training.STATE)["settings"]
-        folder = pathlib.Path(settings["DATASET"]).expanduser()
-        scale = settings["SCALE"] if "SCALE" in settings else settings["SCALES"][0]
+        chosen = state.read_facts(path.parent / training.STATE)["settings"]
+        folder = pathlib.Path(chosen["DATASET"]).expanduser()
+        scale = chosen["SCALE"] if "SCALE" in chosen else chosen["SCALES"][0]
         train = folders.find_splits(folder, scale, ("bicubic",))["train"]()
     except (ValueError, OSError, KeyError):  # no run, or its pictures are gone
         return set()
@@ -118,13 +124,12 @@ def main():
     )
     add("--output", default="results/compared", type=pathlib.Path, help="folder")
     options = parser.parse_args()
-    hardware.show_any_name()
     paths = options.networks or sorted(pathlib.Path("results").glob("*/model*.keras"))
     try:
         scale = options.scale or scale_of(options.networks)
         networks = load_networks(paths, scale)
         if not (networks or options.networks):
-            paths = sorted(upscale.WEIGHTS.glob("*.keras"))
+            paths = sorted(upscale.WEIGHTS.glob(f"*_x{scale}.keras"))
             networks = load_networks(paths, scale)
         if not networks:
             raise ValueError(
@@ -157,7 +162,8 @@ def main():
         metrics.print_table(scores)
         results.write_scores(options.output / "scores.csv", scores)
     except (ValueError, OSError) as error:
-        sys.exit(f"compare.py: {error}")
+        # In training scripts the dataset is a constant.
+        sys.exit(f"compare.py: {re.sub('DATASET( =)?', '--data', str(error))}")
     print(f"Table and pictures are in {options.output}")
 
 

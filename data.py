@@ -16,7 +16,13 @@ import pathlib
 import sys
 import warnings
 
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
+
+import settings
+
+if __name__ == "__main__":
+    settings.start_command()  # before the imports that take seconds
 
 import numpy as np
 import tensorflow as tf
@@ -340,7 +346,6 @@ def main():
     degradation = tuple(options.degradation.split(","))
     path = pathlib.Path(options.dataset).expanduser()
     picture = pathlib.Path(options.output) / f"pairs_{path.name}_x{options.scale}.png"
-    hardware.show_any_name()
     warnings.filterwarnings("ignore", module="PIL")  # whose warnings name no file
     try:
         splits = _find_splits(options.dataset, options.scale, degradation)

@@ -51,17 +51,10 @@ def start(seed):
     Raises:
         ValueError: if processes are named, but the backend is not JAX.
     """
-    show_any_name()
     keep_tensorflow_off_gpu()  # before anything sets TensorFlow up
     if "KERAS_DISTRIBUTION_NUM_PROCESSES" in os.environ:
         _join_processes()
     set_seed(seed)
-
-
-def show_any_name():
-    """Prints names that the terminal cannot show as escapes, instead of ending a run."""
-    if hasattr(sys.stdout, "reconfigure"):  # Jupyter's is different
-        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def set_seed(seed):

@@ -4,21 +4,68 @@
     python edsr.py --help                   # prints them with their comments
 
 A script calls `check_command_line` before the imports that take seconds, and `collect`
-right below its block.
+right below its block. The other commands call `start_command`.
 """
 
 import ast
+import importlib.util
+import linecache
+import os
 import pathlib
 import re
 import sys
+import traceback
 
+PROJECT = pathlib.Path(__file__).resolve().parent
+BACKENDS = "tensorflow", "jax"
 CONSTANT = re.compile(r"^([A-Z][A-Z0-9_]*) = .*$", re.MULTILINE)
 
 
+# --- As a command ---------------------------------------------------------------------
+
+
+def start_command():
+    """Prepares the process of a command, before the imports that take seconds.
+
+    Names that the terminal cannot show are printed as escapes, and our own errors as one
+    line. In a notebook, or where a script is imported, they stay exceptions.
+
+    Raises:
+        ValueError: if KERAS_BACKEND names no backend that is here.
+    """
+    sys.stdout.reconfigure(errors="backslashreplace")
+    sys.excepthook = _print_error
+    # Of the environment alone, as keras.json often stems from another project.
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    os.environ["KERAS_BACKEND"] = backend
+    if backend not in BACKENDS:
+        raise ValueError(
+            f"KERAS_BACKEND = {backend!r} is not supported: set it to one of "
+            f"{', '.join(BACKENDS)}."
+        )
+    if not importlib.util.find_spec(backend):
+        raise ValueError(f"{backend} is not installed: pip install {backend}")
+
+
+def _print_error(kind, error, trace):
+    """Prints an error: without its traceback, if it was raised here on purpose."""
+    frame, number = list(traceback.walk_tb(trace))[-1]
+    file = frame.f_code.co_filename
+    ours = PROJECT in pathlib.Path(file).resolve().parents
+    on_purpose = linecache.getline(file, number).lstrip().startswith("raise ")
+    if ours and on_purpose and issubclass(kind, (ValueError, OSError)):
+        print(f"{pathlib.Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
 def check_command_line():
-    """Answers --help, and refuses unknown settings, before the imports that take seconds.
+    """Starts the command, answers --help, and refuses unknown settings.
 
     Does nothing in a notebook, or where another script imports this one.
+
+    Raises:
+        ValueError: for an unknown setting, or as `start_command`.
     """
     script = pathlib.Path(sys.argv[0])
     if script.suffix != ".py" or not script.is_file():
@@ -26,6 +73,7 @@ def check_command_line():
     block = _block(script.read_text(encoding="utf-8"))
     if block is None:
         return
+    start_command()
     if {"--help", "-h"} & {*sys.argv[1:]}:
         print(f"usage: python {script.name} [NAME=value ...]\n")
         print(
@@ -33,10 +81,10 @@ def check_command_line():
         )
         print("\n".join(["", *(match.group() for match in CONSTANT.finditer(block))]))
         sys.exit()
-    try:
-        _split(sys.argv[1:], CONSTANT.findall(block))
-    except ValueError as error:
-        sys.exit(f"{script.name}: {error}")
+    _split(sys.argv[1:], CONSTANT.findall(block))
+
+
+# --- The block of constants -----------------------------------------------------------
 
 
 def collect(namespace):
@@ -47,6 +95,9 @@ def collect(namespace):
 
     Returns:
         List of names. Other upper-case variables, such as a notebook's, are not settings.
+
+    Raises:
+        ValueError: as `change`, or in a notebook if the constants are in another cell.
     """
     if "__file__" in namespace:
         source = pathlib.Path(namespace["__file__"]).read_text(encoding="utf-8")
@@ -57,10 +108,7 @@ def collect(namespace):
         raise ValueError("settings.collect belongs in the cell with the constants.")
     names = CONSTANT.findall(block)
     if namespace["__name__"] == "__main__" and "__file__" in namespace:
-        try:
-            change(namespace, names, sys.argv[1:])
-        except ValueError as error:
-            sys.exit(f"{pathlib.Path(sys.argv[0]).name}: {error}")
+        change(namespace, names, sys.argv[1:])
     return names
 
 

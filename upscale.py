@@ -23,11 +23,15 @@ import warnings
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
 
+import settings
+
+if __name__ == "__main__":
+    settings.start_command()  # before the imports that take seconds
+
 import keras
 import numpy as np
 from PIL import ExifTags, Image, ImageFilter
 
-import hardware
 from core import images
 from core.files import named_errors, whole_file
 from core.networks import load_network, scale_and_channels
@@ -318,7 +322,6 @@ def main():
         sys.exit("upscale.py: --scale must be more than 0 and less than 100.")
     if options.suffix and pathlib.Path(options.suffix).name != options.suffix:
         sys.exit("upscale.py: --suffix is a part of file names, without slashes.")
-    hardware.show_any_name()
     warnings.filterwarnings("ignore", module="PIL")  # whose warnings name no file
     load = functools.cache(load_network)
     try:

@@ -4,15 +4,16 @@ import contextlib
 import csv
 import os
 import pathlib
+import shutil
 import uuid
 
 
 @contextlib.contextmanager
 def whole_file(path):
-    """Writes a file whole or not at all.
+    """Writes a file whole or not at all, or a folder that is new.
 
     Args:
-        path: `pathlib.Path` of the file; its folder is made if it is missing.
+        path: `pathlib.Path` of the file; the folder it lies in is made if it is missing.
 
     Yields:
         A path beside it, with the same suffix, to write to. It replaces `path` at the
@@ -28,10 +29,15 @@ def whole_file(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield part
-            with open(part, "r+b") as file:
-                os.fsync(file.fileno())  # before the rename, in case the power fails
+            if not part.is_dir():
+                with open(part, "r+b") as file:
+                    os.fsync(
+                        file.fileno()
+                    )  # before the rename, in case the power fails
             os.replace(part, path)
         finally:
+            if part.is_dir():
+                shutil.rmtree(part)
             part.unlink(missing_ok=True)
 
 
@@ -60,27 +66,30 @@ def write_csv(path, rows):
 
     Args:
         path: `pathlib.Path` of the file.
-        rows: list of dicts with the same keys.
+        rows: list of dicts. What is None or missing in one becomes an empty cell.
     """
     with (
         whole_file(path) as part,
         open(part, "w", newline="", encoding="utf-8") as file,
     ):
-        writer = csv.DictWriter(file, rows[0].keys())
+        writer = csv.DictWriter(file, dict.fromkeys(key for row in rows for key in row))
         writer.writeheader()
         writer.writerows(rows)
 
 
 def cache_folder():
     """The folder for datasets, `~/.keras/datasets` or below `KERAS_HOME`. Makes it."""
-    home = os.environ.get("KERAS_HOME", "~/.keras")
-    folder = pathlib.Path(home).expanduser() / "datasets"
+    # Unlike pathlib's, this expanduser leaves ~ as it is where there is no home.
+    home = os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras"))
+    folder = pathlib.Path(home) / "datasets"
+    way_out = "set the environment variable KERAS_HOME to a folder for datasets."
+    if home.startswith("~"):
+        raise OSError(f"There is no home folder for datasets: {way_out}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OSError(
-            f"{folder} cannot be made ({error.strerror}): set the environment variable "
-            "KERAS_HOME to a folder for datasets."
+            f"{folder} cannot be made ({error.strerror}): {way_out}"
         ) from None
     return folder
 

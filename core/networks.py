@@ -10,6 +10,10 @@ import keras
 from core.files import whole_file
 from core.keras_files import leave_out_initializers, load_model
 
+# Whatever keras.json says, which often stems from another project.
+keras.config.set_floatx("float32")
+keras.config.set_image_data_format("channels_last")
+
 # --- Files -----------------------------------------------------------------------------
 
 
@@ -244,6 +248,9 @@ def load_initial_weights(model, path):
         model: `keras.Model` to change in place.
         path: `.keras` file.
 
+    Returns:
+        Whether all layers were taken over.
+
     Raises:
         ValueError: if there is no such file or it has nothing to take over.
     """
@@ -264,6 +271,7 @@ def load_initial_weights(model, path):
             f"The initial weights in {path} share no layer with {model.name}."
         )
     print(f"Starting from {path}: {taken} of {len(ours)} layers taken over")
+    return taken == len(ours)
 
 
 def _innermost_layers(model):

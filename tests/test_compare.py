@@ -94,10 +94,13 @@ def test_included_networks_are_compared_where_none_was_trained(
     monkeypatch.chdir(results)
     monkeypatch.setattr(compare.upscale, "WEIGHTS", results / "weights")
     (results / "weights").mkdir()
-    networks.save_model(tiny_network(4), results / "weights" / "edsr_x4.keras")
+    for scale in (2, 4):
+        path = results / "weights" / f"edsr_x{scale}.keras"
+        networks.save_model(tiny_network(scale), path)
     status, out = run_command(compare, "--data", smooth_pictures)
     assert status == 0
     assert "model_x3.keras enlarges by 3" in out and "\nedsr_x4 " in out
+    assert "edsr_x2.keras" not in out  # which nobody named
 
 
 @pytest.fixture
@@ -184,7 +187,12 @@ def test_errors_are_one_line(results, smooth_pictures, monkeypatch, run_command)
         ("--scale", "5"): "compare.py: No network for --scale 5: train one",
         ("--self-ensemble", "x", "--scale", "2"): "--self-ensemble x: not one of",
         ("nowhere.keras",): "compare.py: nowhere.keras: there is no such file",
-        ("--scale", "2", "--data", "nowhere"): "'nowhere' is neither a folder nor",
+        (
+            "--scale",
+            "2",
+            "--data",
+            "nowhere",
+        ): "compare.py: --data 'nowhere' is neither",
         ("--scale", "2", "--data", "alone"): 'alone has no "validation" pictures',
         ("--scale", "2", "--data", "leaves", "--split", "all"): 'leaves has no "all"',
         (

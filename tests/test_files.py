@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, and errors that name them."""
 
 import os
+import pwd
 
 import pytest
 
@@ -67,6 +68,12 @@ def test_csv_has_a_header_and_a_line_for_each_row(tmp_path):
     assert read_csv(tmp_path / "new" / "table.csv") == expected
 
 
+def test_csv_has_empty_cells_for_what_is_not_there(tmp_path):
+    rows = [{"a": 1, "b": None}, {"a": 2, "b": 3, "c": 4}]
+    files.write_csv(tmp_path / "table.csv", rows)
+    assert (tmp_path / "table.csv").read_text().split() == ["a,b,c", "1,,", "2,3,4"]
+
+
 def test_cache_is_where_keras_keeps_datasets(keras_home, monkeypatch):
     assert files.cache_folder() == keras_home / "datasets"
     assert files.cache_folder().is_dir()
@@ -74,6 +81,30 @@ def test_cache_is_where_keras_keeps_datasets(keras_home, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(keras_home / "file"))
     with pytest.raises(OSError, match="file/datasets cannot be made .*KERAS_HOME"):
         files.cache_folder()
+
+
+def test_cache_needs_a_home_or_keras_home(monkeypatch):
+    def unknown(_):
+        raise KeyError("uid not found")  # as in a container of another user
+
+    monkeypatch.delenv("KERAS_HOME")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(OSError, match="There is no home folder .* KERAS_HOME to a"):
+        files.cache_folder()
+
+
+def test_new_folder_is_written_whole_or_not_at_all(tmp_path):
+    with files.whole_file(tmp_path / "new" / "folder") as part:
+        part.mkdir()
+        (part / "file").write_text("whole")
+    assert (tmp_path / "new/folder/file").read_text() == "whole"
+    with pytest.raises(RuntimeError):
+        with files.whole_file(tmp_path / "new" / "other") as part:
+            part.mkdir()
+            (part / "file").write_text("half")
+            raise RuntimeError
+    assert os.listdir(tmp_path / "new") == ["folder"]
 
 
 def test_names_can_be_printed_whatever_their_bytes():

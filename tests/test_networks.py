@@ -1,6 +1,8 @@
 """Networks as files and objects, what can be read off them, weights to start from."""
 
 import gc
+import json
+import os
 import subprocess
 import sys
 import weakref
@@ -340,8 +342,10 @@ def test_initial_weights_take_over_all_but_the_upsampling(tmp_path, capsys):
     source = random_weights(edsr.build_edsr(2, filters=4, blocks=1))
     networks.save_model(source, tmp_path / "model.keras")
     model = edsr.build_edsr(4, filters=4, blocks=1)
-    networks.load_initial_weights(model, tmp_path / "model.keras")
-    assert "6 of 7 layers taken over" in capsys.readouterr().out
+    whole = networks.load_initial_weights(model, tmp_path / "model.keras")
+    assert not whole and "6 of 7 layers taken over" in capsys.readouterr().out
+    other = edsr.build_edsr(2, filters=4, blocks=1)
+    assert networks.load_initial_weights(other, tmp_path / "model.keras")
     for name in ("head", "block1_conv1", "body_end", "tail"):
         for ours, theirs in zip(
             model.get_layer(name).get_weights(), source.get_layer(name).get_weights()
@@ -366,3 +370,30 @@ def test_vgg19_ends_with_the_layer_and_is_not_trained(vgg_weights):
     vgg = networks.load_vgg19("block2_conv2", str(vgg_weights))
     assert vgg.layers[-1].name == "block2_conv2" and not vgg.trainable_weights
     assert vgg(np.zeros((1, 9, 8, 3))).shape == (1, 4, 4, 128)
+
+
+# --- Keras' own settings ---
+
+
+def test_networks_and_scores_are_the_same_whatever_keras_json_says(tmp_path):
+    """As another project may have left it."""
+    theirs = {"image_data_format": "channels_first", "floatx": "float16"}
+    theirs |= {"backend": "torch", "epsilon": 1e-7}
+    (tmp_path / "keras.json").write_text(json.dumps(theirs))
+    code = (
+        "import edsr, keras, metrics, numpy as np\n"
+        "assert keras.backend.backend() == 'tensorflow'\n"
+        "model = edsr.build_edsr(2, filters=4, blocks=1)\n"
+        "assert {layer.dtype for layer in model.layers} == {'float32'}\n"
+        "sr = model(np.full((1, 6, 5, 3), 100, np.uint8))\n"
+        "assert sr.shape == (1, 12, 10, 3)\n"
+        "psnr = metrics.PSNR()\n"
+        "psnr.update_state(np.zeros((1, 9, 9, 3)), np.full((1, 9, 9, 3), 10))\n"
+        "print(float(psnr.result()))\n"
+    )
+    environment = {"PYTHONPATH": str(PROJECT), "KERAS_HOME": str(tmp_path)}
+    environment = {**os.environ, **environment}
+    environment.pop("KERAS_BACKEND", None)
+    command = [sys.executable, "-c", code]
+    out = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
+    np.testing.assert_allclose(float(out.stdout), 20 * np.log10(25.5), rtol=1e-6)

@@ -1,7 +1,10 @@
 """The block of constants: what counts as a setting, and how the command line changes it."""
 
 import importlib
+import importlib.util
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -13,8 +16,11 @@ import pytest
 import edsr
 import espcn
 import settings
-from helpers import PROJECT, SCRIPTS, TINY, edited
+from helpers import PROJECT, SCRIPTS, TINY, edited, edits, run_process
 from tools import notebook
+
+COMMANDS = ["upscale", "compare", "export", "data"]
+
 
 # --- Values ---
 
@@ -197,6 +203,7 @@ def test_unknown_settings_are_refused_at_once(edit, tmp_path):
 
 
 def test_command_line_of_another_command_is_left_to_it(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # restored after the test
     for script in ("weights/train.py", "data.py", "upscale.py", "nowhere.py"):
         for argument in ("--help", "NAME"):
             monkeypatch.setattr(sys, "argv", [str(PROJECT / script), argument])
@@ -292,6 +299,97 @@ def test_mistake_on_the_command_line_is_one_line(tmp_path, edit, message):
     done = run_small(tmp_path, "SCALE=2", edit)
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr == f"small.py: {message}\n"
+
+
+def test_setting_that_is_refused_later_is_one_line(tmp_path):
+    status, out, _ = run_process(tmp_path, "espcn.py", "DATASET=nowhere")
+    assert status == 1
+    assert out.splitlines()[-1].startswith("espcn.py: DATASET = 'nowhere' is neither")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_each_script_refuses_in_one_line(name, tmp_path, smooth_pictures):
+    scale = "SCALES=2,5" if name == "mdsr" else "SCALE=-5"
+    (tmp_path / "file").touch()
+    for edit, message in {
+        scale: rf"{scale[:5]}S? = .*5.*\.",
+        "DEGRADATION=fog": "DEGRADATION = 'fog' is not one of .*",
+        "PRECISION=float8": "PRECISION = 'float8' is not one of .*",
+        "RESULTS=file": "RESULTS = 'file' cannot be written: a file is in the way.*",
+        "INITIAL_WEIGHTS=nowhere.keras": "The initial weights cannot be loaded: .*",
+    }.items():
+        constants = edits({**TINY[name], "DATASET": str(smooth_pictures)})
+        status, out, _ = run_process(tmp_path, f"{name}.py", *constants, edit)
+        assert status == 1
+        assert re.fullmatch(f"{name}.py: {message}", out.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    "code, last",
+    [
+        ("raise ValueError('SCALE = 5: no.')", "small.py: SCALE = 5: no."),
+        ("raise ValueError(\n        'SCALE: no.'\n    )", "small.py: SCALE: no."),
+        (
+            "raise OSError('a cannot be written') from None",
+            "small.py: a cannot be written",
+        ),
+        ("raise TypeError('a mistake')", "TypeError: a mistake"),
+        ("int('five')", "ValueError: invalid literal for int() with base 10: 'five'"),
+        (
+            "open('nowhere')",
+            "FileNotFoundError: [Errno 2] No such file or directory: 'nowhere'",
+        ),
+        (
+            "import json; json.loads('')",
+            "json.decoder.JSONDecodeError: Expecting value: line 1 column 1 (char 0)",
+        ),
+    ],
+)
+def test_only_errors_raised_here_on_purpose_are_one_line(code, last, tmp_path):
+    """Others are mistakes in the code, or of libraries: they keep their traceback."""
+    shutil.copy(PROJECT / "settings.py", tmp_path)  # a project of its own
+    small = SMALL.replace("    HR = 5\n", f"    {code}\n")
+    assert small != SMALL
+    (tmp_path / "small.py").write_text(small)
+    command = [sys.executable, "small.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    *before, line = done.stderr.splitlines()
+    assert done.returncode == 1 and line == last
+    assert ("Traceback (most recent call last):" in before) != last.startswith("small")
+    assert not last.startswith("small") or not before
+
+
+@pytest.mark.parametrize("script", [f"{name}.py" for name in [*SCRIPTS, *COMMANDS]])
+@pytest.mark.parametrize("backend", ["torch", "Jax", "nothing"])
+def test_backend_that_is_not_supported_is_refused_at_once(backend, script, tmp_path):
+    (tmp_path / "keras.py").write_text("raise ImportError('was imported')")
+    done = subprocess.run(
+        [sys.executable, PROJECT / script, "x"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr == (
+        f"{script}: KERAS_BACKEND = '{backend}' is not supported: set it to one of "
+        "tensorflow, jax.\n"
+    )
+
+
+def test_backend_is_tensorflow_unless_the_environment_names_another(monkeypatch):
+    """Whatever keras.json says. A backend that is not installed is named."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    for given, backend in {None: "tensorflow", "": "tensorflow", "jax": "jax"}.items():
+        monkeypatch.delenv("KERAS_BACKEND", raising=False)
+        if given is not None:
+            monkeypatch.setenv("KERAS_BACKEND", given)
+        settings.start_command()
+        assert os.environ["KERAS_BACKEND"] == backend
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="jax is not installed: pip install jax"):
+        settings.start_command()
 
 
 def test_cell_without_the_constants_is_named():

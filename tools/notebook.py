@@ -57,6 +57,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("script", type=pathlib.Path, help="such as edsr.py")
     script = parser.parse_args().script
+    sys.stdout.reconfigure(errors="backslashreplace")  # names it cannot show
     try:
         import nbformat
     except ImportError:
