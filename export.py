@@ -10,18 +10,19 @@ runtime, and kept only if it gives the same picture as the Keras network.
 import argparse
 import os
 import pathlib
-import shutil
 import sys
-import tempfile
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
 
-import keras
+import settings
+
+if __name__ == "__main__":
+    settings.start_command()  # before the imports that take seconds
+
 import numpy as np
 
-import upscale
-from core.networks import as_network
+from core.files import named_errors, whole_file
 
 SUFFIXES = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
 TOLERANCE = 0.05  # grey levels
@@ -44,19 +45,19 @@ def export(model, format, output, size=None):
         ValueError: if the output exists or has the wrong suffix, if the network has
             several inputs or outputs, if a package is missing (naming it), or if the
             exported network gives a different picture.
+        OSError: if the output cannot be written.
     """
-    if output.exists():
-        raise ValueError(f"{output} exists: remove it, or choose another name.")
-    if output.suffix != SUFFIXES[format] and SUFFIXES[format]:
-        raise ValueError(f"{output} must end with {SUFFIXES[format]}.")
+    import keras  # here, so that the command finds mistakes before that takes seconds
+
+    from core.networks import as_network
+
+    check_output(format, output)
     model = as_network(model)
     shape = (None, *(size or (None, None)), model.input_shape[-1])
     if format == "litert":
         shape = (1, *shape[1:])  # phones enlarge one picture at a time
     signature = [keras.InputSpec(shape=shape, dtype="float32", name="lr")]
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent) as folder:
-        part = pathlib.Path(folder) / output.name
+    with whole_file(output) as part:
         try:
             run = RUNTIMES[format](model, part, signature)
         except ImportError as error:
@@ -73,8 +74,17 @@ def export(model, format, output, size=None):
                 f"The {format} network differs by {difference:.2f} grey levels from the "
                 "Keras network and was not kept."
             )
-        shutil.move(part, output)
     return difference
+
+
+def check_output(format, output):
+    """Refuses an output that exists, has the wrong suffix or cannot be written."""
+    if output.exists():
+        raise ValueError(f"{output} exists: remove it, or choose another name.")
+    if output.suffix != SUFFIXES[format] and SUFFIXES[format]:
+        raise ValueError(f"{output} must end with {SUFFIXES[format]}.")
+    with named_errors(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _difference(model, run, height, width):
@@ -144,7 +154,12 @@ def main():
     except ValueError:
         sys.exit(f"export.py: --size must look like 360x640, not {options.size}.")
     try:
-        model = upscale.load_network(options.model)
+        if not options.model.is_file():
+            raise ValueError(f"{options.model}: there is no such file.")
+        check_output(options.format, options.output)
+        from core.networks import load_network  # now, as Keras above
+
+        model = load_network(options.model)
         difference = export(model, options.format, options.output, size)
     except (ValueError, OSError) as error:
         sys.exit(f"export.py: {error}")

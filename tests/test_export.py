@@ -1,3 +1,6 @@
+import os
+import re
+import subprocess
 import sys
 
 import numpy as np
@@ -7,6 +10,7 @@ import espcn
 import export
 import srgan
 from core import networks
+from helpers import PROJECT
 
 NAMES = {"saved_model": "network", "litert": "network.tflite", "onnx": "network.onnx"}
 
@@ -69,6 +73,51 @@ def test_mistakes_are_named(tiny_network, tmp_path, run_command):
         export, tmp_path / "nowhere.keras", "onnx", tmp_path / "out.onnx"
     )
     assert status.startswith("export.py: ") and "there is no such file" in status
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ("nowhere.keras onnx out.onnx", "nowhere.keras: there is no such file."),
+        ("model.keras onnx out.tflite", "out.tflite must end with .onnx."),
+        ("model.keras onnx model.keras", "model.keras exists: remove it, or choose .*"),
+        (
+            "model.keras onnx model.keras/a.onnx",
+            "a.onnx cannot be written: a file is .*",
+        ),
+        (
+            "model.keras onnx a.onnx --size 0x3",
+            "--size must look like 360x640, not 0x3.",
+        ),
+    ],
+)
+def test_mistakes_are_refused_at_once(arguments, message, tmp_path):
+    """Before Keras is imported, which cannot be had here. Nothing is left behind."""
+    (tmp_path / "model.keras").touch()
+    (tmp_path / "keras.py").write_text("raise ImportError('was imported')")
+    done = subprocess.run(
+        [sys.executable, PROJECT / "export.py", *arguments.split()],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(f"export.py: (model.keras/)?{message}\n", done.stderr)
+    left = {path.name for path in tmp_path.iterdir()} - {"__pycache__"}
+    assert left == {"model.keras", "keras.py"}
+
+
+def test_export_that_fails_halfway_leaves_nothing(tiny_network, tmp_path, monkeypatch):
+    def fail(model, path, signature):
+        path.mkdir()
+        (path / "half").touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(export.RUNTIMES, "saved_model", fail)
+    with pytest.raises(OSError, match="out cannot be written: No space left on device"):
+        export.export(tiny_network(2), "saved_model", tmp_path / "new" / "out")
+    assert not list((tmp_path / "new").iterdir())
 
 
 def test_saved_model_is_called_as_the_docs_say(tiny_network, tmp_path):
