@@ -388,7 +388,8 @@ def test_networks_and_scores_are_the_same_whatever_keras_json_says(tmp_path):
         "sr = model(np.full((1, 6, 5, 3), 100, np.uint8))\n"
         "assert sr.shape == (1, 12, 10, 3)\n"
         "psnr = metrics.PSNR()\n"
-        "psnr.update_state(np.zeros((1, 9, 9, 3)), np.full((1, 9, 9, 3), 10))\n"
+        "hr = np.arange(243).reshape(1, 9, 9, 3)\n"
+        "psnr.update_state(hr, hr + 10)\n"
         "print(float(psnr.result()))\n"
     )
     environment = {"PYTHONPATH": str(PROJECT), "KERAS_HOME": str(tmp_path)}
