@@ -116,6 +116,11 @@ def main():
     )
     add("--scale", type=int, help="that of the first network named, or else 4")
     add(
+        "--degradation",
+        default="bicubic",
+        help="as DEGRADATION: makes LR where the data brings none; one, or several: a,b",
+    )
+    add(
         "--self-ensemble",
         nargs="*",
         default=[],
@@ -144,7 +149,14 @@ def main():
             raise ValueError(
                 f"--self-ensemble {unknown.pop()}: not one of {[*networks]}."
             )
-        pairs = data.load(options.data, options.split, scale)
+        degradation = tuple(options.degradation.split(","))
+        pairs = data.load(options.data, options.split, scale, degradation)
+        if scale == 1 and all((lr == hr).all() for lr, hr in pairs.as_numpy_iterator()):
+            raise ValueError(
+                f"--data {options.data}: LR equals HR, so that there is nothing to compare. "
+                "Set --degradation realistic, or --data to a folder with LR pictures of "
+                "its own."
+            )
         warn_of_learned(paths, pairs)
         with named_errors(f"--output {options.output}"):
             options.output.mkdir(parents=True, exist_ok=True)

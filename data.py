@@ -34,7 +34,7 @@ from core.alignment import find_oddities
 from core.files import printable
 from core.images import read_image
 from core.leaves import draw_leaves
-from core.degradations import DEGRADATIONS
+from core.degradations import DEGRADATIONS, SHRINKING
 from core.pixels import bicubic_resize, luma
 
 __all__ = [
@@ -103,22 +103,27 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
     return _load(splits, source, dataset, split, scale, smallest)
 
 
-def load_splits(dataset, scale, degradation="bicubic", patch_size=1):
+def load_splits(dataset, scale, degradation="bicubic", patch_size=1, noise=0.0):
     """Loads what a training needs, and prints what there is.
 
     Args:
         dataset, scale, degradation: as for `load`.
         patch_size: side in pixels that LR pictures to train on and to validate must have.
+        noise: as for `training_batches`. At scale 1, where LR would equal HR, pictures to
+            validate and to score get this noise, too.
 
     Returns:
         Three datasets as from `load`: to train on, to pick the best network, to report
         scores on.
 
     Raises:
-        ValueError, OSError: as `load`.
+        ValueError, OSError: as `load`; ValueError if LR would equal HR.
     """
     splits = _find_splits(dataset, scale, degradation)
     scored = datasets.scored_split(splits)
+    unchanged = scale == 1 and {*_tuple_of(degradation)} <= {*SHRINKING}
+    if unchanged and not noise:
+        _check_that_lr_is_there(splits, (scored, "validation", "train"), degradation)
     opened = _open(splits, dataset, scale, ["train", "validation", scored])
     train, validation, test = (
         _load(splits, opened[split], dataset, split, scale, smallest)
@@ -134,7 +139,29 @@ def load_splits(dataset, scale, degradation="bicubic", patch_size=1):
     )
     if scored != "test":
         print(f"{dataset} has no test pictures: scores are those of the validation.")
+    if unchanged and noise:
+        validation, test = (
+            pairs if _brings_lr(splits[split]()) else decoded.with_noise(pairs, noise)
+            for split, pairs in (("validation", validation), (scored, test))
+        )
     return train, validation, test
+
+
+def _check_that_lr_is_there(splits, names, degradation):
+    """Refuses, at scale 1, splits whose LR would equal HR."""
+    for name in names:
+        if name in splits and not _brings_lr(splits[name]()):
+            raise ValueError(
+                f"SCALE = 1 and DEGRADATION = {degradation!r} make LR equal to HR: set "
+                'DEGRADATION = "realistic" or NOISE, or DATASET to a folder with LR '
+                "pictures of its own."
+            )
+
+
+def _brings_lr(source):
+    """Whether pictures come with LR of their own, by the first of them."""
+    _, lr = next(iter(source.examples())).read()
+    return lr is not None
 
 
 def names_of(pairs):
@@ -148,9 +175,13 @@ def names_of(pairs):
     return [f"picture {number + 1}" for number in range(len(pairs))]
 
 
-def _find_splits(dataset, scale, degradation):
+def _tuple_of(degradation):
     several = isinstance(degradation, (tuple, list))
-    degradations = tuple(degradation) if several else (degradation,)
+    return tuple(degradation) if several else (degradation,)
+
+
+def _find_splits(dataset, scale, degradation):
+    degradations = _tuple_of(degradation)
     for name in degradations:
         if name not in (*DEGRADATIONS, *datasets.TRACKS):
             known = ", ".join(dict.fromkeys((*DEGRADATIONS, *datasets.TRACKS)))
@@ -262,9 +293,7 @@ def training_batches(
         width, corner = size[:, 1] * scale, corner * scale
         hr = _cut(pictures.hr, first, width, corner, patch_size * scale, turn)
         if noise:
-            grain = noise * tf.random.stateless_normal(lr.shape, seeds[3])
-            noisy = tf.round(tf.cast(lr, tf.float32) + grain)
-            lr = tf.cast(tf.clip_by_value(noisy, 0, 255), tf.uint8)
+            lr = decoded.add_noise(lr, noise, seeds[3])
         return lr, hr
 
     steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)

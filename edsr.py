@@ -67,7 +67,7 @@ aside and a new run starts.
 
 DATASET = "leaves"  # drawn; or "div2k" (paper), "bsds500", "flowers", a folder
 DEGRADATION = "bicubic"  # makes LR; or "area", "realistic", DIV2K's own, a tuple
-SCALE = 4  # 2, 3, 4 or 8
+SCALE = 4  # 2, 3, 4 or 8; or 1, to remove noise and blur
 FILTERS = 64  # the paper's large network: 256
 BLOCKS = 16  # the paper's large network: 32
 RESIDUAL_SCALING = 1.0  # the paper's large network: 0.1
@@ -115,7 +115,7 @@ def residual_block(x, filters, scaling, name):
 
 def upsample(x, scale, filters):
     """Sub-pixel convolutions: one for x3, one for each factor of two otherwise."""
-    factors = {2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]
+    factors = {1: [], 2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]
     for number, factor in enumerate(factors):
         # filters channels for each of the factor x factor sub-pixels
         x = convolution(filters * factor**2, f"upsample{number + 1}_x{factor}")(x)
@@ -143,7 +143,7 @@ def bilinear(x, scale, channels):
     x = keras.ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="symmetric")
     x = enlarge(x)  # which makes its weights
     enlarge.set_weights([kernel.reshape(3, 3, channels, -1)])
-    return keras.ops.depth_to_space(x, scale)
+    return keras.ops.depth_to_space(x, scale) if scale > 1 else x
 
 
 def build_edsr(
@@ -152,7 +152,7 @@ def build_edsr(
     """Builds EDSR (Lim et al. 2017, section 3 and table 1).
 
     Args:
-        scale: 2, 3, 4 or 8.
+        scale: 2, 3, 4 or 8; 1 keeps the size.
         filters: channels of the body; 64 for the baseline, 256 for the full size.
         blocks: residual blocks; 16 for the baseline, 32 for the full size.
         residual_scaling: factor on each block's output; 0.1 for the full size.
@@ -166,8 +166,8 @@ def build_edsr(
     Raises:
         ValueError: for any other scale.
     """
-    if scale not in (2, 3, 4, 8):
-        raise ValueError(f"SCALE = {scale}: EDSR enlarges by 2, 3, 4 or 8.")
+    if scale not in (1, 2, 3, 4, 8):
+        raise ValueError(f"SCALE = {scale}: EDSR enlarges by 2, 3, 4 or 8, or takes 1.")
     inputs = keras.Input((None, None, channels), name="lr")
     x = layers.Rescaling(1 / 255, offset=-0.5, dtype="float32", name="scale_in")(inputs)
     x = head = convolution(filters, "head")(x)
@@ -223,7 +223,9 @@ def main():
             loss="mae",
             metrics=[metrics.PSNR(shave=SCALE, luma=True)],
         )
-    train, validation, test = data.load_splits(DATASET, SCALE, DEGRADATION, PATCH_SIZE)
+    train, validation, test = data.load_splits(
+        DATASET, SCALE, DEGRADATION, PATCH_SIZE, NOISE
+    )
     chosen = {name: globals()[name] for name in SETTINGS}
     initial = [(model, INITIAL_WEIGHTS)]
     run = training.open_run(model, RESULTS, "edsr", chosen, initial=initial)
@@ -254,6 +256,8 @@ if __name__ == "__main__":
 - Another scale: `SCALE = 2`, or `INITIAL_WEIGHTS = "weights/edsr_x2.keras"` to start x3
   or x4 from x2, as in the paper.
 - Your own photographs: `DATASET = "path/to/folder"`.
+- Noise, blur and JPEG removed, at the same size: `SCALE = 1` and
+  `DEGRADATION = "realistic"`.
 - `python upscale.py photo.jpg --model results/edsr_x4_leaves/model.keras` enlarges your
   pictures with the trained network, and `python compare.py` compares what you trained.
 """

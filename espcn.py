@@ -81,7 +81,7 @@ aside and a new run starts.
 NETWORK = EXAMPLE  # or PAPER, FAST, WIDE, RGB, or one of your own
 DATASET = "leaves"  # drawn; or "bsds500" (example), "div2k", "flowers", a folder
 DEGRADATION = "bicubic"  # makes LR; or "area", "realistic", DIV2K's own, a tuple
-SCALE = 3  # any whole number; paper: 3 and 4
+SCALE = 3  # any whole number, 1 to remove noise and blur; paper: 3 and 4
 IMAGE_SKIP = True  # add to the input, each pixel repeated; paper: False
 PATCH_SIZE = 32  # LR pixels; paper: 17
 BATCH_SIZE = 16  # patches
@@ -115,7 +115,7 @@ def build_espcn(
     """Builds ESPCN (Shi et al. 2016, section 2).
 
     Args:
-        scale: positive integer.
+        scale: positive integer; 1 keeps the size.
         channels: 1 for luma, 3 for RGB.
         filters: channels of each convolution but the last; (64, 32) in the paper. The
             first kernel is 5x5, the others are 3x3.
@@ -154,7 +154,8 @@ def build_espcn(
     if image_skip:
         repeated = keras.ops.tile(pixels, (1, 1, 1, scale**2))
         x = layers.Add(dtype="float32", name="image_skip")([x, repeated])
-    x = keras.ops.depth_to_space(x, scale)
+    if scale > 1:
+        x = keras.ops.depth_to_space(x, scale)
     outputs = layers.Rescaling(255, dtype="float32", name="sr")(x)
     return keras.Model(inputs, outputs, name=f"espcn_x{scale}")
 
@@ -238,7 +239,9 @@ def main():
             loss=make_loss(vgg),
             metrics=[metrics.PSNR(shave=SCALE, luma=True)],
         )
-    train, validation, test = data.load_splits(DATASET, SCALE, DEGRADATION, PATCH_SIZE)
+    train, validation, test = data.load_splits(
+        DATASET, SCALE, DEGRADATION, PATCH_SIZE, NOISE
+    )
     chosen = {name: globals()[name] for name in SETTINGS}
     run = training.open_run(model, RESULTS, "espcn", chosen)
     batches = data.training_batches(
@@ -276,6 +279,7 @@ if __name__ == "__main__":
 
 - The paper's layers: `NETWORK = PAPER` and `IMAGE_SKIP = False`.
 - Photographs: `DATASET = "bsds500"`, or a folder of your own.
+- Noise removed, at the same size: `SCALE = 1` and `NOISE = 25.0`.
 - `python upscale.py photo.jpg --model results/espcn_x3_leaves/model.keras` enlarges your
   pictures with the trained network, and `python compare.py --scale 3` compares networks.
 """

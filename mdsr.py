@@ -69,7 +69,7 @@ aside and a new run starts.
 
 DATASET = "leaves"  # drawn; or "div2k" (paper), "bsds500", "flowers", a folder
 DEGRADATION = "bicubic"  # makes LR; or "area", "realistic", DIV2K's own, a tuple
-SCALES = (2, 3, 4)  # two or more of 2, 3, 4 and 8; paper: 2, 3, 4
+SCALES = (2, 3, 4)  # two or more of 1, 2, 3, 4 and 8; paper: 2, 3, 4
 FILTERS = 64  # paper: 64
 BLOCKS = 16  # the paper's large network: 80
 IMAGE_SKIP = True  # add to the input, each pixel repeated; paper: False
@@ -113,7 +113,7 @@ def residual_block(filters, name, kernel_size=3):
 
 def upsample(x, scale, filters):
     """Sub-pixel convolutions: one for x3, one for each factor of two otherwise."""
-    factors = {2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]
+    factors = {1: [], 2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]
     for number, factor in enumerate(factors):
         name = f"x{scale}_upsample{number + 1}_x{factor}"
         x = convolution(filters * factor**2, name)(x)
@@ -125,7 +125,7 @@ def build_mdsr(scales=(2, 3, 4), filters=64, blocks=16, image_skip=True):
     """Builds MDSR (Lim et al. 2017, section 3.3 and table 1).
 
     Args:
-        scales: two or more of 2, 3, 4 and 8.
+        scales: two or more of 2, 3, 4 and 8, and of 1, which keeps the size.
         filters: channels of the body.
         blocks: residual blocks of the body; 16 for the baseline, 80 for the full size.
         image_skip: adds to the input, each pixel repeated, and starts from it.
@@ -139,8 +139,10 @@ def build_mdsr(scales=(2, 3, 4), filters=64, blocks=16, image_skip=True):
     Raises:
         ValueError: for any other scale, one that is given twice, or a single one.
     """
-    if not set(scales) <= {2, 3, 4, 8} or len(set(scales)) < max(2, len(scales)):
-        raise ValueError(f"SCALES = {scales}: MDSR takes two or more of 2, 3, 4 and 8.")
+    if not set(scales) <= {1, 2, 3, 4, 8} or len(set(scales)) < max(2, len(scales)):
+        raise ValueError(
+            f"SCALES = {scales}: MDSR takes two or more of 2, 3, 4, 8 and 1."
+        )
     head = convolution(filters, "head")
     body = [residual_block(filters, f"block{number + 1}") for number in range(blocks)]
     body_end = convolution(filters, "body_end")
@@ -231,7 +233,10 @@ def main():
         )
     networks = {f"model_x{scale}": single_scale(model, scale) for scale in SCALES}
     train, validation, test = zip(
-        *(data.load_splits(DATASET, scale, DEGRADATION, PATCH_SIZE) for scale in SCALES)
+        *(
+            data.load_splits(DATASET, scale, DEGRADATION, PATCH_SIZE, NOISE)
+            for scale in SCALES
+        )
     )
     chosen = {name: globals()[name] for name in SETTINGS}
     run = training.open_run(model, RESULTS, "mdsr", chosen, networks)

@@ -64,7 +64,7 @@ aside and a new run starts.
 
 DATASET = "leaves"  # drawn; or "div2k" (paper), "bsds500", "flowers", a folder
 DEGRADATION = "bicubic"  # makes LR; or "area", "realistic", DIV2K's own, a tuple
-SCALE = 4  # 2, 3, 4 or 8
+SCALE = 4  # 2, 3, 4 or 8; or 1, to remove noise and blur
 GROUPS = 4  # paper: 10
 BLOCKS = 4  # in each group; paper: 20
 FILTERS = 64  # paper: 64
@@ -127,7 +127,7 @@ def residual_group(x, blocks, filters, reduction, name):
 
 def upsample(x, scale, filters):
     """Sub-pixel convolutions: one for x3, one for each factor of two otherwise."""
-    factors = {2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]
+    factors = {1: [], 2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]
     for number, factor in enumerate(factors):
         x = convolution(filters * factor**2, f"upsample{number + 1}_x{factor}")(x)
         x = keras.ops.depth_to_space(x, factor)
@@ -140,7 +140,7 @@ def build_rcan(
     """Builds RCAN (Zhang et al. 2018, section 3).
 
     Args:
-        scale: 2, 3, 4 or 8.
+        scale: 2, 3, 4 or 8; 1 keeps the size.
         groups: residual groups.
         blocks: blocks with channel attention in each group.
         filters: channels of the body.
@@ -154,8 +154,8 @@ def build_rcan(
     Raises:
         ValueError: for any other scale.
     """
-    if scale not in (2, 3, 4, 8):
-        raise ValueError(f"SCALE = {scale}: RCAN enlarges by 2, 3, 4 or 8.")
+    if scale not in (1, 2, 3, 4, 8):
+        raise ValueError(f"SCALE = {scale}: RCAN enlarges by 2, 3, 4 or 8, or takes 1.")
     inputs = keras.Input((None, None, 3), name="lr")
     x = layers.Rescaling(1 / 255, offset=-0.5, dtype="float32", name="scale_in")(inputs)
     x = head = convolution(filters, "head")(x)
@@ -213,7 +213,9 @@ def main():
             loss="mae",
             metrics=[metrics.PSNR(shave=SCALE, luma=True)],
         )
-    train, validation, test = data.load_splits(DATASET, SCALE, DEGRADATION, PATCH_SIZE)
+    train, validation, test = data.load_splits(
+        DATASET, SCALE, DEGRADATION, PATCH_SIZE, NOISE
+    )
     chosen = {name: globals()[name] for name in SETTINGS}
     initial = [(model, INITIAL_WEIGHTS)]
     run = training.open_run(model, RESULTS, "rcan", chosen, initial=initial)

@@ -66,7 +66,7 @@ SRGAN starts over from it. (The paper trains on ImageNet.)
 
 DATASET = "leaves"  # drawn; or "div2k", "bsds500", "flowers", a folder
 DEGRADATION = "bicubic"  # makes LR; or "area", "realistic", DIV2K's own, a tuple
-SCALE = 4  # 2, 3, 4 or 8
+SCALE = 4  # 2, 3, 4 or 8; or 1, to remove noise and blur
 FILTERS = 64  # paper: 64
 BLOCKS = 16  # paper: 16
 IMAGE_SKIP = True  # add to the input, each pixel repeated; paper: False
@@ -134,7 +134,7 @@ def build_srresnet(scale=4, filters=64, blocks=16, image_skip=True):
     """Builds SRResNet, which is also SRGAN's generator (Ledig et al. 2017, section 2.1).
 
     Args:
-        scale: 2, 3, 4 or 8.
+        scale: 2, 3, 4 or 8; 1 keeps the size.
         filters: channels of the body.
         blocks: residual blocks.
         image_skip: adds to the input, each pixel repeated, and starts from it.
@@ -146,9 +146,11 @@ def build_srresnet(scale=4, filters=64, blocks=16, image_skip=True):
     Raises:
         ValueError: for any other scale.
     """
-    factors = {2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}
+    factors = {1: [], 2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}
     if scale not in factors:
-        raise ValueError(f"SCALE = {scale}: SRResNet enlarges by 2, 3, 4 or 8.")
+        raise ValueError(
+            f"SCALE = {scale}: SRResNet enlarges by 2, 3, 4 or 8, or takes 1."
+        )
     inputs = keras.Input((None, None, 3), name="lr")
     x = layers.Rescaling(1 / 255, dtype="float32", name="scale_in")(inputs)
     x = head = prelu(convolution(x, filters, 9, "head"), "head")
@@ -493,7 +495,7 @@ def main():
             adversarial_weight=ADVERSARIAL_WEIGHT if ADVERSARIAL else 0,
             shave=SCALE,
         )
-    splits = data.load_splits(DATASET, SCALE, DEGRADATION, PATCH_SIZE)
+    splits = data.load_splits(DATASET, SCALE, DEGRADATION, PATCH_SIZE, NOISE)
     run = train_srresnet(generator, *splits)
     only_stage_one = CONTENT_LOSS == "mse" and not ADVERSARIAL
     if run.interrupted or run.epoch < run.epochs or only_stage_one:

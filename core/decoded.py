@@ -23,8 +23,10 @@ MEMORY_LIMIT = 5e8
 DECODING = 1
 
 # Names and LR sizes [n, 2] of the pictures, the numbers of their first LR and HR pixels,
-# and all pixels as uint8 tensors [pixels, 3].
-Pictures = collections.namedtuple("Pictures", "names sizes first_lr first_hr lr hr")
+# all pixels as uint8 tensors [pixels, 3], and the noise that `as_dataset` puts on LR.
+Pictures = collections.namedtuple(
+    "Pictures", "names sizes first_lr first_hr lr hr noise", defaults=[0.0]
+)
 
 
 def decode(source, scale, smallest=1):
@@ -66,12 +68,35 @@ def as_dataset(pictures, scale):
         lr = pictures.lr[first_lr : first_lr + h * w]
         h_hr, w_hr = h * scale, w * scale
         hr = pictures.hr[first_hr : first_hr + h_hr * w_hr]
+        if pictures.noise:
+            lr = add_noise(lr, pictures.noise, [0, number])
         return tf.reshape(lr, [h, w, 3]), tf.reshape(hr, [h_hr, w_hr, 3])
 
     numbers = tf.data.Dataset.range(len(pictures.names))
     pairs = numbers.map(pair, tf.data.AUTOTUNE)
     pairs.pictures = pictures  # which saves `pictures_of` a second copy in memory
     return pairs
+
+
+def with_noise(pairs, noise):
+    """The same dataset, from `as_dataset` at scale 1, with noise on each LR picture."""
+    return as_dataset(Pictures(*pairs.pictures[:6], noise), scale=1)
+
+
+def add_noise(lr, noise, seed):
+    """Adds Gaussian noise to a uint8 tensor, the same for the same seed.
+
+    Args:
+        lr: uint8 tensor of any shape.
+        noise: standard deviation in grey levels.
+        seed: two integers.
+
+    Returns:
+        uint8 tensor.
+    """
+    grain = noise * tf.random.stateless_normal(tf.shape(lr), seed)
+    noisy = tf.round(tf.cast(lr, tf.float32) + grain)
+    return tf.cast(tf.clip_by_value(noisy, 0, 255), tf.uint8)
 
 
 def pictures_of(pairs):

@@ -10,6 +10,7 @@ from PIL import Image, ImageFilter
 from core.pixels import bicubic_resize, to_uint8
 
 DEGRADATIONS = ("bicubic", "area", "realistic")
+SHRINKING = ("bicubic", "area")  # do nothing else, and so nothing at scale 1
 
 
 def degrade(hr, scale, degradation="bicubic", name=""):
@@ -17,7 +18,7 @@ def degrade(hr, scale, degradation="bicubic", name=""):
 
     Args:
         hr: uint8 array [h*scale, w*scale, 3].
-        scale: integer factor.
+        scale: integer factor; 1 keeps the size, and "realistic" then leaves its faults.
         degradation: `"bicubic"`, MATLAB's; `"area"`, the mean of scale x scale pixels,
             as in Keras' ESPCN example; `"realistic"`, the faults of cameras and web
             pages: blur, bicubic, noise and JPEG, each of random strength.

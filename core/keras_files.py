@@ -60,9 +60,13 @@ def _problem_of(path):
         if not start or start[:2] == b"PK":
             return f"{path} is damaged: its end is missing."
         return f"{path} is not a model saved as .keras."
-    with zipfile.ZipFile(path) as archive:
-        if "config.json" not in archive.namelist():
-            return f"{path} is a zip archive, but not a model saved as .keras."
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.namelist()
+    except Exception as error:  # as many kinds as there are ways to be broken
+        return f"{path} is damaged: {error}."
+    if "config.json" not in members:
+        return f"{path} is a zip archive, but not a model saved as .keras."
     if path.suffix != ".keras":
         return (
             f"{path} is a .keras file with another name: rename it to end with .keras."
@@ -74,7 +78,7 @@ def _problem_of_hdf5(path):
     try:
         with h5py.File(path) as file:
             whole = "model_config" in file.attrs
-    except OSError as error:
+    except Exception as error:  # of HDF5, as many again
         return f"{path} is damaged: {error}."
     if whole:
         return (

@@ -97,7 +97,7 @@ def as_network(model):
     """The same network with one tensor in and one out.
 
     `keras.Model([inputs], [outputs])` takes and gives lists of one, and so does every
-    network in a file of Keras 3.11 or older; others have dicts of one.
+    network in a file of Keras 3.10 or older; others have dicts of one.
 
     Args:
         model: `keras.Model`.

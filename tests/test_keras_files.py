@@ -1,6 +1,7 @@
 """`.keras` files that do not load and why, other versions of Keras, what is left out."""
 
 import json
+import pathlib
 import subprocess
 import sys
 import zipfile
@@ -172,6 +173,29 @@ def test_what_is_no_keras_file_is_refused_with_the_way_out(tmp_path):
         with pytest.raises(ValueError, match=f"/{name}{reason}") as error:
             networks.load_network(tmp_path / name)
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["good.keras", "old.h5"])
+def test_damage_anywhere_is_one_sentence(name, tmp_path):
+    model = save(tmp_path / "good.keras")
+    model.save(tmp_path / "old.h5")
+    whole = np.fromfile(tmp_path / name, np.uint8)
+    path = (tmp_path / "damaged").with_suffix(pathlib.Path(name).suffix)
+    rng = np.random.default_rng(0)
+    refused = 0
+    for number in range(60):
+        content = whole.copy()
+        first = rng.integers([len(whole), 400])[number % 2]  # of all, or of the end
+        content[-first : len(whole) - first + 3] = rng.integers(256)
+        content.tofile(path)
+        try:
+            loaded = networks.load_network(path).get_weights()
+            for ours, theirs in zip(loaded, model.get_weights(), strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+        except ValueError as error:
+            refused += 1
+            assert str(error).startswith(str(path)) and "\n" not in str(error)
+    assert refused >= 30
 
 
 def test_old_hdf5_files_are_converted_as_the_message_says(tmp_path, monkeypatch):
