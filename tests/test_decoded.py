@@ -28,7 +28,7 @@ def test_cache_on_disk_gives_the_same_and_is_reused(
         raise AssertionError(f"{path} was decoded a second time")
 
     with monkeypatch.context() as patch:
-        patch.setattr(sources, "read_image", read_again)
+        patch.setattr(sources, "read", read_again)
         assert len(data.load(tmp_path / "pictures", "all", 2)) == 3
     # A changed picture, another scale: another cache.
     make_pictures(tmp_path / "pictures", ["c.png"], seed=5)

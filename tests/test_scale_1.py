@@ -195,7 +195,7 @@ def test_commands_take_them(tmp_path, monkeypatch, run_command, make_pictures):
 
 def test_scores_leave_out_a_border_of_one_pixel():
     hr = noise(20, 20, 3)
-    sr = hr.copy()
+    sr = hr ^ 16
     sr[0], sr[:, -1] = 0, 0
     model = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Identity()])
     scores = metrics.evaluate(model, [(sr, hr)], verbose=0)
