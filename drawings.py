@@ -14,11 +14,11 @@ def draw_curves(history, path):
     """Draws losses and scores over the epochs, a panel each.
 
     Args:
-        history: list with a dict for each epoch, as in `training.State`.
+        history: list with a dict for each epoch, as `training.Run.history`; in that of
+            the start, epoch 0, None stands for what only training measures.
         path: `pathlib.Path` of the PNG file.
     """
     names = [key for key in history[0] if f"val_{key}" in history[0]]
-    epochs = [row["epoch"] for row in history]
     columns, rows = min(3, len(names)), -(-len(names) // 3)
     figure = Figure((5 * columns, 4 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -26,9 +26,12 @@ def draw_curves(history, path):
         axes.remove()
     for axes, name in zip(panels, names):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
-            axes.plot(epochs, [row[key] for row in history], ".-", label=label)
+            measured = [row for row in history if row.get(key) is not None]
+            x, y = [row["epoch"] for row in measured], [row[key] for row in measured]
+            axes.plot(x, y, ".-", label=label)
         title = name.replace("_", " ").replace("psnr", "PSNR [dB]")
-        axes.set(xlabel="epoch", title=title, xlim=(0, epochs[-1] + 1))
+        first, last = history[0]["epoch"], history[-1]["epoch"]
+        axes.set(xlabel="epoch", title=title, xlim=(min(0, first - 0.5), last + 1))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend()

@@ -77,9 +77,9 @@ BATCH_SIZE = 4  # paper: 16
 NOISE = 0.0  # grey levels of Gaussian noise added to LR; paper: none
 EPOCHS = 20  # paper: 300 of 1,000 steps
 STEPS_PER_EPOCH = 200  # batches between validations
-LEARNING_RATE = 8e-4  # paper: 1e-4, halved every 200,000 steps
+LEARNING_RATE = 8e-4  # to train further: 1e-4; paper: 1e-4, halved every 200,000 steps
 WARMUP_STEPS = 200  # steps of rising learning rate; paper: none
-INITIAL_WEIGHTS = None  # a .keras file to start from; paper: the x2 network for x3, x4
+INITIAL_WEIGHTS = None  # a .keras file to train further; paper: x2 for x3 and x4
 PRECISION = "auto"  # the fastest here; or "float32", "mixed_bfloat16", "mixed_float16"
 SEED = 0  # of all random choices
 RESULTS = "results"  # folder for everything a run makes
@@ -232,16 +232,18 @@ def main():
     batches = data.training_batches(
         train, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
     )
+    crops = data.validation_batches(validation, SCALE, PATCH_SIZE)
     drawings.draw_samples(next(iter(batches)), run.folder / "samples.png")
     preview = training.Preview(model, next(iter(test)), run.folder / "preview")
     with run.interruptible():
+        run.score_start(crops)
         model.fit(
             batches,
             initial_epoch=run.epoch,
             epochs=run.epochs,
             steps_per_epoch=STEPS_PER_EPOCH,
             shuffle=False,  # the batches are random already
-            validation_data=data.validation_batches(validation, SCALE, PATCH_SIZE),
+            validation_data=crops,
             callbacks=[*run.callbacks, preview],
         )
     results.report(run, "EDSR", test)
@@ -255,7 +257,8 @@ if __name__ == "__main__":
 
 - Another scale: `SCALE = 2`, or `INITIAL_WEIGHTS = "weights/edsr_x2.keras"` to start x3
   or x4 from x2, as in the paper.
-- Your own photographs: `DATASET = "path/to/folder"`.
+- Your own photographs: `DATASET = "path/to/folder"`; or an included network trained
+  further on them, `INITIAL_WEIGHTS = "weights/edsr_x4.keras"` and `LEARNING_RATE = 1e-4`.
 - Noise, blur and JPEG removed, at the same size: `SCALE = 1` and
   `DEGRADATION = "realistic"`.
 - `python upscale.py photo.jpg --model results/edsr_x4_leaves/model.keras` enlarges your

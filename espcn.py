@@ -89,8 +89,9 @@ NOISE = 0.0  # grey levels of Gaussian noise added to LR; paper: none
 EPOCHS = 10  # at most, see PATIENCE
 STEPS_PER_EPOCH = 900  # batches between validations
 PATIENCE = 5  # epochs without a lower training loss after which the training ends
-LEARNING_RATE = 4e-3  # falls along a cosine; paper: 1e-2 to 1e-4; example: 1e-3
+LEARNING_RATE = 4e-3  # to train further: 1e-3; paper: 1e-2 to 1e-4; example: 1e-3
 WARMUP_STEPS = 200  # steps of rising learning rate; paper: none
+INITIAL_WEIGHTS = None  # a .keras file to train further
 LOSS = "mse"  # as in the paper; or "mse+vgg", which downloads VGG19's weights
 VGG_WEIGHTS = "imagenet"  # or a local file with VGG19's weights
 PREVIEW_EPOCHS = 5  # epochs between pictures in preview/
@@ -243,7 +244,8 @@ def main():
         DATASET, SCALE, DEGRADATION, PATCH_SIZE, NOISE
     )
     chosen = {name: globals()[name] for name in SETTINGS}
-    run = training.open_run(model, RESULTS, "espcn", chosen)
+    initial = [(model, INITIAL_WEIGHTS)]
+    run = training.open_run(model, RESULTS, "espcn", chosen, initial=initial)
     batches = data.training_batches(
         train, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
     )
@@ -255,6 +257,7 @@ def main():
         model, next(iter(test)), run.folder / "preview", PREVIEW_EPOCHS
     )
     with run.interruptible():
+        run.score_start(crops)
         model.fit(
             batches,
             initial_epoch=run.epoch,

@@ -80,6 +80,7 @@ EPOCHS = 20  # paper's code: 650 of 1,000 steps, each of one scale
 STEPS_PER_EPOCH = 100  # batches between validations
 LEARNING_RATE = 8e-4  # paper: 1e-4, halved every 200,000 steps
 WARMUP_STEPS = 200  # steps of rising learning rate; paper: none
+INITIAL_WEIGHTS = None  # the folder of an MDSR run to train its networks further
 PRECISION = "auto"  # the fastest here; or "float32", "mixed_bfloat16", "mixed_float16"
 SEED = 0  # of all random choices
 RESULTS = "results"  # folder for everything a run makes
@@ -239,7 +240,11 @@ def main():
         )
     )
     chosen = {name: globals()[name] for name in SETTINGS}
-    run = training.open_run(model, RESULTS, "mdsr", chosen, networks)
+    initial = [
+        (network, INITIAL_WEIGHTS and f"{INITIAL_WEIGHTS}/{name}.keras")
+        for name, network in networks.items()
+    ]
+    run = training.open_run(model, RESULTS, "mdsr", chosen, networks, initial=initial)
     batches, crops, previews = [], [], []
     for number, scale in enumerate(SCALES):
         batches.append(
@@ -263,14 +268,16 @@ def main():
         network = networks[f"model_x{scale}"]
         folder = run.folder / f"preview_x{scale}"
         previews.append(training.Preview(network, next(iter(test[number])), folder))
+    crops = together(crops)
     with run.interruptible():
+        run.score_start(crops)
         model.fit(
             together(batches),
             initial_epoch=run.epoch,
             epochs=run.epochs,
             steps_per_epoch=STEPS_PER_EPOCH,
             shuffle=False,  # the batches are random already
-            validation_data=together(crops),
+            validation_data=crops,
             callbacks=[*run.callbacks, *previews],
         )
     results.report(run, "MDSR", dict(zip(networks, test)))

@@ -77,7 +77,7 @@ EPOCHS = 20  # paper's code: 1,000 of 1,000 steps
 STEPS_PER_EPOCH = 200  # batches between validations
 LEARNING_RATE = 8e-4  # paper: 1e-4, halved every 200,000 steps
 WARMUP_STEPS = 200  # steps of rising learning rate; paper: none
-INITIAL_WEIGHTS = None  # a .keras file to start from, for instance the x2 network
+INITIAL_WEIGHTS = None  # a .keras file to train further, or that of x2 for x3 and x4
 PRECISION = "auto"  # the fastest here; or "float32", "mixed_bfloat16", "mixed_float16"
 SEED = 0  # of all random choices
 RESULTS = "results"  # folder for everything a run makes
@@ -222,16 +222,18 @@ def main():
     batches = data.training_batches(
         train, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
     )
+    crops = data.validation_batches(validation, SCALE, PATCH_SIZE)
     drawings.draw_samples(next(iter(batches)), run.folder / "samples.png")
     preview = training.Preview(model, next(iter(test)), run.folder / "preview")
     with run.interruptible():
+        run.score_start(crops)
         model.fit(
             batches,
             initial_epoch=run.epoch,
             epochs=run.epochs,
             steps_per_epoch=STEPS_PER_EPOCH,
             shuffle=False,  # the batches are random already
-            validation_data=data.validation_batches(validation, SCALE, PATCH_SIZE),
+            validation_data=crops,
             callbacks=[*run.callbacks, preview],
         )
     results.report(run, "RCAN", test)

@@ -46,7 +46,7 @@ def report(run, name, pairs, beside=None, self_ensemble=True):
     Returns:
         dict from the names of the rows to what `metrics.evaluate` gives.
     """
-    if not run.epoch:
+    if not run.history:
         print("No epoch was finished: reporting on the network as it is.")
         run.save()
     else:  # again, in case the run was killed while it drew
@@ -55,7 +55,8 @@ def report(run, name, pairs, beside=None, self_ensemble=True):
     scores = {}
     datasets = pairs if isinstance(pairs, dict) else {"model": pairs}
     for file, dataset in datasets.items():
-        files = {**(beside or {}), name: run.results / f"{file}.keras"}
+        own = {**run.start_of(file), name: run.results / f"{file}.keras"}
+        files = {**(beside or {}), **own}
         networks = {row: load_model(path) for row, path in files.items()}
         ending = file.removeprefix("model")
         rows = compare(

@@ -83,7 +83,7 @@ CONTENT_LOSS = "mse"  # or "vgg22", "vgg54" (paper's best)
 ADVERSARIAL = True  # False: the generator learns from the content loss alone
 ADVERSARIAL_WEIGHT = 1e-3  # paper: 1e-3
 VGG_WEIGHTS = "imagenet"  # downloaded for the VGG losses; or a local file
-INITIAL_WEIGHTS = None  # a .keras file of SRResNet or SRGAN to start stage one from
+INITIAL_WEIGHTS = None  # a .keras file of SRResNet or SRGAN to train further
 INITIAL_DISCRIMINATOR = None  # a .keras file to start stage two from
 PRECISION = "auto"  # the fastest here; or "float32", "mixed_bfloat16", "mixed_float16"
 SEED = 0  # of all random choices
@@ -411,6 +411,7 @@ def fit(run, network, batches, crops, photograph, steps):
     drawings.draw_samples(next(iter(batches)), run.folder / "samples.png")
     preview = training.Preview(network, photograph, run.folder / "preview")
     with run.interruptible():
+        run.score_start(crops)
         run.model.fit(
             batches,
             initial_epoch=run.epoch,
@@ -437,8 +438,9 @@ def train_srresnet(generator, train, validation, test):
     return run
 
 
-def train_srgan(gan, srresnet, train, validation, test):
-    """Stage two, from the network of stage one, whose file is `srresnet`."""
+def train_srgan(gan, first, train, validation, test):
+    """Stage two, from the network of stage one, whose `training.Run` is `first`."""
+    srresnet = first.folder / "model.keras"
     gan.generator.set_weights(training.load_model(srresnet).get_weights())
     chosen = {name: globals()[name] for name in SETTINGS if name != "GAN_EPOCHS"}
     chosen |= {"EPOCHS": GAN_EPOCHS, "SRRESNET_EPOCHS": EPOCHS}
@@ -446,7 +448,9 @@ def train_srgan(gan, srresnet, train, validation, test):
     if ADVERSARIAL:
         networks["discriminator"] = gan.discriminator
     name = "SRGAN" if ADVERSARIAL else f"SRResNet-{CONTENT_LOSS.upper()}"
-    initial = [(gan.discriminator, INITIAL_DISCRIMINATOR)]
+    # Without stage one, it is stage two that trains INITIAL_WEIGHTS further.
+    start = srresnet if first.start and not EPOCHS else None
+    initial = [(gan.generator, start), (gan.discriminator, INITIAL_DISCRIMINATOR)]
     run = training.open_run(
         gan, RESULTS, name.lower(), chosen, networks, "last", initial
     )
@@ -456,7 +460,10 @@ def train_srgan(gan, srresnet, train, validation, test):
     crops = data.validation_batches(validation, SCALE, PATCH_SIZE)
     fit(run, gan.generator, batches, crops, next(iter(test)), STEPS_PER_EPOCH)
     print("PSNR falls in stage two by design; what is gained shows in `detail Y`.")
-    results.report(run, name, test, {"SRResNet": srresnet}, self_ensemble=False)
+    beside = first.start_of("model")
+    if EPOCHS or not beside:
+        beside["SRResNet"] = srresnet
+    results.report(run, name, test, beside, self_ensemble=False)
 
 
 def main():
@@ -501,10 +508,9 @@ def main():
     if run.interrupted or run.epoch < run.epochs or only_stage_one:
         results.report(run, "SRResNet", splits[-1])
         return
-    srresnet = run.folder / "model.keras"
     if not run.epoch:  # EPOCHS = 0
-        training.save_model(generator, srresnet)
-    train_srgan(gan, srresnet, *splits)
+        run.save()
+    train_srgan(gan, run, *splits)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 run = training.open_run(model, "results", "edsr", settings)    # new or resumed
 with run.interruptible():
+    run.score_start(crops)                                     # if trained further
     model.fit(batches, initial_epoch=run.epoch, callbacks=run.callbacks, ...)
 results.report(run, "EDSR", test_pairs)
 """
@@ -42,6 +43,8 @@ __all__ = [
 ]
 
 STATE = "state.npz"  # in the folder of a run, for resuming
+# NaN until a picture counts in them. What is not finite shows in the loss.
+SCORES = "psnr", "ssim"
 
 
 def warmup_cosine(learning_rate, steps, warmup_steps):
@@ -73,7 +76,8 @@ class State:
 
     epoch: int = 0  # epochs finished
     best: float = -np.inf  # best validation PSNR so far, the mean over all outputs
-    history: list = dataclasses.field(default_factory=list)  # a dict for each epoch
+    history: list = dataclasses.field(default_factory=list)  # see `Run.history`
+    further: bool = False  # the run began with a whole network, of INITIAL_WEIGHTS
     stopped: bool = False  # ended before EPOCHS, by early stopping
 
 
@@ -99,8 +103,17 @@ class Run:
 
     @property
     def history(self):
-        """A dict for each epoch."""
+        """A dict for each epoch, and before them one for the start, if it is scored."""
         return self.state.history
+
+    @property
+    def start(self):
+        """The scores of the network that is trained further, as epoch 0; or None."""
+        return next((row for row in self.history if not row["epoch"]), None)
+
+    def start_of(self, name):
+        """{"start": the file of a network as the training began}; {} if it is not scored."""
+        return {"start": self.results / _start_file(name)} if self.start else {}
 
     @property
     def step(self):
@@ -112,10 +125,44 @@ class Run:
         """Number of epochs after which the training ends."""
         return self.epoch if self.state.stopped else self.settings["EPOCHS"]
 
+    @property
+    def scored(self):
+        """Those of the networks that enlarge: all but discriminators."""
+        return {k: v for k, v in self.networks.items() if k.startswith("model")}
+
     def save(self):
         """Saves the networks as they are."""
         for name, network in self.networks.items():
             save_model(network, self.folder / f"{name}.keras")
+
+    def score_start(self, crops):
+        """Scores the network that is trained further, which is the best so far.
+
+        Does nothing in other runs: a network with new layers is not comparable.
+
+        Args:
+            crops: dataset to validate on, as for fit.
+
+        Raises:
+            ValueError: if a score is not finite.
+        """
+        if self.history or not self.state.further:
+            return
+        scores = self.model.evaluate(crops, return_dict=True, verbose=0)
+        for name, value in scores.items():
+            if not np.isfinite(value) and not name.endswith(SCORES):
+                raise ValueError(
+                    f"The network in INITIAL_WEIGHTS cannot be trained further: its {name} "
+                    f"on the validation pictures is {value}."
+                )
+        scores = {f"val_{name}": float(value) for name, value in scores.items()}
+        of_training = {name.removeprefix("val_"): None for name in scores}
+        self.history.append({"epoch": 0, **of_training, **scores})
+        self.state.best = _psnr(self.start)
+        for name, network in self.scored.items():
+            save_model(network, self.folder / _start_file(name))
+        self.save()
+        _write(self)
 
     @property
     def interrupted(self):
@@ -139,6 +186,8 @@ class Run:
                     f"\nInterrupted after {self.epoch} of {self.settings['EPOCHS']} epochs."
                     " Run the script again to resume. Ctrl-C again skips the report."
                 )
+        if self.start and self.epoch and self.keep == "best":
+            _warn_of_no_gain(self.history)
 
 
 def open_run(model, results, name, settings, networks=None, keep="best", initial=None):
@@ -160,10 +209,13 @@ def open_run(model, results, name, settings, networks=None, keep="best", initial
             the model is saved as "model".
         keep: when they are saved.
             - "best": when the validation PSNR is at its best, for several outputs the
-              mean; after every epoch if it is not measured.
+              mean; after every epoch if it is not measured. A network that is trained
+              further counts, too: where no epoch is better, it is kept.
             - "last": after every epoch.
         initial: list of pairs of a network and the `.keras` file, or None, that it starts
-            from if the run is new; see `networks.load_initial_weights`.
+            from if the run is new; see `networks.load_initial_weights`. Where all layers
+            of the networks called "model..." are taken over, these are trained further:
+            `Run.score_start` then scores them.
 
     Returns:
         `Run`, with `folder`, `epoch`, `step` and `callbacks` for fit.
@@ -184,9 +236,11 @@ def open_run(model, results, name, settings, networks=None, keep="best", initial
         remove_parts(folder)
     restored, changes = _restore(run)
     if not restored:  # before the folder is moved aside: the files may lie in it
-        for network, path in initial or []:
-            if path:
-                load_initial_weights(network, path)
+        given = [(network, path) for network, path in initial or [] if path]
+        whole = [
+            network for network, path in given if load_initial_weights(network, path)
+        ]
+        run.state.further = all(network in whole for network in run.scored.values())
     hardware.wait_for_all()  # nobody may still be reading when the first one writes
     if changes and hardware.is_first():
         aside = _move_aside(folder)
@@ -224,6 +278,10 @@ def _describe(run):
         f"{run.results} has been trained for all of its {run.epoch} epochs. Raise EPOCHS "
         "to continue, or change any other setting to start over."
     )
+
+
+def _start_file(name):
+    return f"{name.replace('model', 'start')}.keras"
 
 
 def _lock(folder):
@@ -280,6 +338,31 @@ def _write_state(run):
     state.write(run.folder / STATE, values, facts)
 
 
+def _write(run):
+    """Writes history and state, then the curves: a drawing that fails costs no epoch."""
+    write_csv(run.folder / "history.csv", run.history)
+    _write_state(run)
+    drawings.draw_curves(run.history, run.folder / "curves.png")
+
+
+def _psnr(row):
+    """The validation PSNR of an epoch, the mean over all outputs; -inf: not measured."""
+    scores = [row[k] for k in row if k[:4] == "val_" and k.endswith("psnr")]
+    scores = [score for score in scores if np.isfinite(score)]  # NaN: all are flat
+    return float(np.mean(scores)) if scores else -np.inf
+
+
+def _warn_of_no_gain(history):
+    """Prints a sentence if no epoch was better than the start, epoch 0."""
+    start, *epochs = map(_psnr, history)
+    if -np.inf < max(epochs) <= start:
+        print(
+            f"\nNo epoch was better than the start on the validation pictures (start: "
+            f"{start:.2f} dB, best epoch: {max(epochs):.2f} dB), so the start is kept. A "
+            "lower LEARNING_RATE may help."
+        )
+
+
 def _restore(run):
     """Reads the state back. Returns whether it did; if not, also the reasons, if there is
     anything in the folder that is to be kept."""
@@ -333,8 +416,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _check(self, logs, when):
         for name, value in logs.items():
-            if name.endswith(("psnr", "ssim")):
-                continue  # NaN until a picture counts; what is not finite shows in the loss
+            if name.endswith(SCORES):
+                continue
             if not np.isfinite(float(value)):
                 kept = f" What was saved after epoch {self.run.epoch} is kept."
                 raise FloatingPointError(
@@ -348,17 +431,13 @@ class Checkpoint(keras.callbacks.Callback):
         logs = {key: float(value) for key, value in logs.items()}
         self._check(logs, f"at the end of epoch {epoch + 1}")
         now.history.append({"epoch": epoch + 1, **logs})
-        scores = [logs[k] for k in logs if k[:4] == "val_" and k.endswith("psnr")]
-        scores = [score for score in scores if np.isfinite(score)]
-        score = float(np.mean(scores)) if scores else now.best
-        if run.keep == "last" or not scores or score > now.best or now.epoch == 0:
+        score = _psnr(logs)
+        if run.keep == "last" or score > now.best or score == -np.inf:
             now.best = max(score, now.best)
             run.save()
-        write_csv(run.folder / "history.csv", now.history)
         now.epoch = epoch + 1
         now.stopped = self.model.stop_training and now.epoch < run.settings["EPOCHS"]
-        _write_state(run)
-        drawings.draw_curves(now.history, run.folder / "curves.png")
+        _write(run)
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
@@ -379,7 +458,8 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         for row in self.run.history:
-            self.on_epoch_end(row["epoch"] - 1, row)
+            if row["epoch"]:
+                self.on_epoch_end(row["epoch"] - 1, row)
         self.model.stop_training = False  # the past epochs may have set it
 
 

@@ -18,6 +18,22 @@ def test_find_detail_is_where_bicubic_fails_most():
     assert columns.start <= 80 and columns.stop >= 100
 
 
+def test_curves_begin_with_the_start(tmp_path, monkeypatch):
+    """Of which there is no training loss."""
+    figures = []
+    monkeypatch.setattr(drawings, "_save", lambda figure, path: figures.append(figure))
+    start = {"epoch": 0, "loss": None, "val_loss": 5.0}
+    epochs = [{"epoch": n, "loss": 4.0 - n, "val_loss": 5.0 - n} for n in (1, 2)]
+    for history in ([start, *epochs], [start], epochs):
+        drawings.draw_curves(history, tmp_path / "curves.png")
+        (axes,) = figures[-1].axes
+        training, validation = (line.get_xydata().tolist() for line in axes.lines)
+        assert training == [[r["epoch"], r["loss"]] for r in history if r["epoch"]]
+        assert validation == [[row["epoch"], row["val_loss"]] for row in history]
+        left, right = axes.get_xlim()
+        assert left < history[0]["epoch"] and right > history[-1]["epoch"]
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_samples_show_luma_and_rgb(channels, tmp_path):
     lr = np.full((2, 4, 4, channels), 128, np.float32)

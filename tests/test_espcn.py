@@ -169,6 +169,20 @@ def test_early_stopping_counts_on_after_a_restart(run_script, tmp_path):
     assert read_csv(again / "history.csv") == epochs
 
 
+def test_start_of_further_training_is_scored(run_script, tmp_path):
+    start, _ = run_script(espcn, **TINY["espcn"], RESULTS=str(tmp_path / "first"))
+    further = {"INITIAL_WEIGHTS": str(start / "model.keras"), "LEARNING_RATE": 1e-3}
+    folder, _ = run_script(espcn, **{**TINY["espcn"], **further})
+    before, after = (read_csv(f / "history.csv") for f in (start, folder))
+    assert [row["epoch"] for row in after] == ["0", "1", "2"]
+    best = max(before, key=lambda row: float(row["val_psnr"]))
+    np.testing.assert_allclose(
+        float(after[0]["val_psnr"]), float(best["val_psnr"]), rtol=1e-5
+    )
+    scores = read_csv(folder / "scores.csv")
+    assert [row["name"] for row in scores] == ["bicubic", "start", "ESPCN", "ESPCN+"]
+
+
 def test_run_on_rgb_leaves_a_network_of_rgb(run_script):
     """Of the constant NETWORK = RGB, by its name, as the command line takes it."""
     constants = {**TINY["espcn"], "NETWORK": "RGB", "SCALE": 2}

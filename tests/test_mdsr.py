@@ -94,3 +94,25 @@ def test_run_leaves_everything_the_docs_promise(run_script):
     rows = [row["name"] for row in read_csv(folder / "scores.csv")]
     names = ("bicubic", "MDSR", "MDSR+")
     assert rows == [f"{name} x{scale}" for scale in (2, 3) for name in names]
+
+
+def test_start_of_further_training_is_scored_at_every_scale(run_script, tmp_path):
+    start, _ = run_script(mdsr, **TINY["mdsr"], RESULTS=str(tmp_path / "first"))
+    further = {"INITIAL_WEIGHTS": str(start), "LEARNING_RATE": 0.5}
+    folder, out = run_script(mdsr, **{**TINY["mdsr"], **further})
+    assert out.count("Starting from") == 2
+    assert "No epoch was better than the start" in out
+    before, after = (read_csv(f / "history.csv") for f in (start, folder))
+    assert list(before[0]) == list(after[0])
+    assert [row["epoch"] for row in after] == ["0", "1", "2"]
+    for scale in (2, 3):
+        networks = [
+            keras.saving.load_model(place / f"{name}_x{scale}.keras").get_weights()
+            for place, name in [(start, "model"), (folder, "start"), (folder, "model")]
+        ]
+        for weights in zip(*networks, strict=True):
+            np.testing.assert_array_equal(weights[0], weights[1])
+            np.testing.assert_array_equal(weights[0], weights[2])
+    rows = [row["name"] for row in read_csv(folder / "scores.csv")]
+    names = ("bicubic", "start", "MDSR", "MDSR+")
+    assert rows == [f"{name} x{scale}" for scale in (2, 3) for name in names]

@@ -65,3 +65,13 @@ def test_run_leaves_everything_the_docs_promise(run_script):
     assert files >= {"model.keras", "samples.png", "curves.png", "comparison.png"}
     rows = [row["name"] for row in read_csv(folder / "scores.csv")]
     assert rows == ["bicubic", "RCAN", "RCAN+"]
+
+
+@pytest.mark.slow
+def test_start_of_further_training_is_scored(run_script, tmp_path):
+    start, _ = run_script(rcan, **TINY["rcan"], RESULTS=str(tmp_path / "first"))
+    further = {"INITIAL_WEIGHTS": str(start / "model.keras"), "LEARNING_RATE": 1e-3}
+    folder, _ = run_script(rcan, **{**TINY["rcan"], **further})
+    assert [row["epoch"] for row in read_csv(folder / "history.csv")] == list("012")
+    rows = [row["name"] for row in read_csv(folder / "scores.csv")]
+    assert rows == ["bicubic", "start", "RCAN", "RCAN+"]

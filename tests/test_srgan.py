@@ -290,10 +290,31 @@ def test_stages_can_be_trained_further(run_script, tmp_path, small_discriminator
         "INITIAL_WEIGHTS": str(second / "model.keras"),
         "INITIAL_DISCRIMINATOR": str(second / "discriminator.keras"),
     }
-    _, out = run_script(
+    further, out = run_script(
         srgan, **{**TINY["srgan"], **constants}, RESULTS=str(tmp_path / "further")
     )
-    assert out.count("Starting from") == 2
+    assert out.count("Starting from") == 3  # and stage two from stage one
+    rows = [row["name"] for row in read_csv(further / "scores.csv")]
+    assert rows == ["bicubic", "start", "SRGAN"]
+    history = read_csv(further / "history.csv")
+    assert [row["epoch"] for row in history] == ["0", "1", "2"]
+    assert float(history[0]["val_discriminator"]) > 0 and not history[0]["content"]
+    model, start, last = (
+        keras.saving.load_model(path)
+        for path in (second / "model.keras", *sorted(further.glob("[ms]*.keras"))[::-1])
+    )
+    assert not any(moved(weights_of(model), start))
+    assert any(moved(weights_of(model), last))  # the network of the last epoch is kept
+
+    # Or stage one alone is.
+    constants = {**TINY["srgan"], "INITIAL_WEIGHTS": str(first / "model.keras")}
+    further, _ = run_script(srgan, **constants, RESULTS=str(tmp_path / "first"))
+    rows = [row["name"] for row in read_csv(further / "scores.csv")]
+    assert rows == ["bicubic", "start", "SRResNet", "SRGAN"]
+    history = read_csv(further / "history.csv")
+    assert [row["epoch"] for row in history] == ["1", "2"]
+    history = read_csv(further.with_name("srresnet_x2_pictures") / "history.csv")
+    assert [row["epoch"] for row in history] == ["0", "1", "2"]
 
 
 @pytest.mark.slow

@@ -198,6 +198,127 @@ def test_initial_weights_are_needed_at_the_start_alone(run_edsr, tmp_path):
     assert "Resuming " in out and "Starting from" not in out
 
 
+def weights_in(path):
+    return keras.saving.load_model(path).get_weights()
+
+
+def assert_same_weights(path, other):
+    for ours, theirs in zip(weights_in(path), weights_in(other), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.fixture
+def further(run_edsr, tmp_path):
+    """Trains a network further; gives that network's file, the folder and the output."""
+    start, _ = run_edsr(RESULTS=str(tmp_path / "first"))
+
+    def run(run_edsr=run_edsr, **constants):
+        constants = {"LEARNING_RATE": 1e-3, **constants}
+        constants |= {"INITIAL_WEIGHTS": str(start / "model.keras")}
+        return start / "model.keras", *run_edsr(**constants)
+
+    return run
+
+
+def test_start_stands_in_history_curve_and_table(further, smooth_pictures, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(drawings, "draw_curves", lambda *args: drawn.append(args))
+    start, folder, out = further()
+    assert "Starting from" in out and "No epoch was better" not in out
+    first, *epochs = read_csv(folder / "history.csv")
+    assert list(first) == ["epoch", "loss", "psnr", "val_loss", "val_psnr"]
+    assert (first["epoch"], first["loss"], first["psnr"]) == ("0", "", "")
+    assert [row["epoch"] for row in epochs] == ["1", "2"]
+    # The score, in another way: validation crops one by one.
+    network = upscale.load_network(start)
+    scores = []
+    for lr, hr in data.load(str(smooth_pictures), "validation", 2):
+        y, x = ((side - 12) // 2 for side in lr.shape[:2])
+        lr, hr = lr[y : y + 12, x : x + 12], hr[2 * y : 2 * y + 24, 2 * x : 2 * x + 24]
+        sr = upscale.upscale(network, lr.numpy())
+        scores.append(metrics.psnr(hr.numpy(), sr, shave=2, luma=True))
+    np.testing.assert_allclose(float(first["val_psnr"]), np.mean(scores), atol=1e-3)
+    assert max(float(row["val_psnr"]) for row in epochs) > float(first["val_psnr"])
+    assert [row["epoch"] for row in drawn[0][0]][:1] == [0]
+    assert_same_weights(folder / "start.keras", start)
+    rows = {row.pop("name"): row for row in read_csv(folder / "scores.csv")}
+    assert list(rows) == ["bicubic", "start", "EDSR", "EDSR+"]
+    pairs = data.load(str(smooth_pictures), "test", 2)
+    expected = metrics.evaluate(network, pairs, verbose=0)["psnr_y"]
+    np.testing.assert_allclose(float(rows["start"]["psnr_y"]), expected)
+    assert rows["EDSR"]["psnr_y"] != rows["start"]["psnr_y"]
+
+
+def test_start_is_kept_where_no_epoch_is_better(further):
+    start, folder, out = further(LEARNING_RATE=0.5)
+    (line,) = [line for line in out.splitlines() if "No epoch was better" in line]
+    first, *epochs = [float(r["val_psnr"]) for r in read_csv(folder / "history.csv")]
+    assert f"start: {first:.2f} dB, best epoch: {max(epochs):.2f} dB" in line
+    assert "A lower LEARNING_RATE may help." in line
+    assert_same_weights(folder / "model.keras", start)
+    _, _, out = further(LEARNING_RATE=0.5)  # straight to the report
+    assert "No epoch was better" in out
+    _, folder, _ = further(LEARNING_RATE=0.5, EPOCHS=3)
+    assert_same_weights(folder / "model.keras", start)
+
+
+def test_scoring_the_start_changes_no_weight(further, monkeypatch, tmp_path):
+    _, folder, _ = further()
+    scored = folder.rename(tmp_path / "scored")
+    monkeypatch.setattr(training.Run, "score_start", lambda *_: None)
+    _, folder, _ = further()
+    (arrays, scored), (others, plain) = state_of(scored), state_of(folder)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, others[name])
+    assert scored["history"][1:] == plain["history"]
+
+
+def test_further_training_that_is_stopped_resumes_to_the_very_same(
+    further, run_broken, tmp_path
+):
+    start, straight, _ = further(EPOCHS=3)
+    straight = straight.rename(tmp_path / "straight")
+    broken = functools.partial(run_broken, 1)
+    with pytest.raises(ValueError, match="loss became nan in step 2 of epoch 1"):
+        further(broken, EPOCHS=3)  # after the start was scored
+    _, folder, out = further(functools.partial(run_broken, 2), EPOCHS=3)
+    assert out.count("New run") == 2 and out.count("Starting from") == 1  # of both runs
+    _, folder, out = further(EPOCHS=3)
+    assert "after epoch 1" in out
+    assert_same_state(straight, folder)
+    for name in ("history.csv", "scores.csv"):
+        ours, theirs = (read_csv(place / name) for place in (straight, folder))
+        for row in [*ours, *theirs]:  # speeds
+            row.pop("images_per_s", None), row.pop("megapixels_per_s", None)
+        assert ours == theirs
+    for name in ("model.keras", "start.keras"):
+        assert_same_weights(straight / name, folder / name)
+
+
+def test_no_epoch_but_the_start(further):
+    start, folder, out = further(EPOCHS=0)
+    assert_same_weights(folder / "model.keras", start)
+    assert [row["epoch"] for row in read_csv(folder / "history.csv")] == ["0"]
+    assert "start" in out and (folder / "curves.png").exists()
+
+
+def test_network_with_new_layers_has_no_start_to_compare_with(further):
+    _, folder, out = further(SCALE=3, EPOCHS=1)
+    assert "5 of 6 layers taken over" in out
+    assert [row["epoch"] for row in read_csv(folder / "history.csv")] == ["1"]
+    rows = [row["name"] for row in read_csv(folder / "scores.csv")]
+    assert rows == ["bicubic", "EDSR", "EDSR+"]
+    assert not (folder / "start.keras").exists()
+
+
+def test_start_that_gives_no_numbers_is_refused(further, tmp_path):
+    network = keras.saving.load_model(tmp_path / "first/edsr_x2_pictures/model.keras")
+    network.set_weights([weight * np.nan for weight in network.get_weights()])
+    network.save(tmp_path / "first/edsr_x2_pictures/model.keras")
+    with pytest.raises(ValueError, match="INITIAL_WEIGHTS cannot be .*: its .* is nan"):
+        further()
+
+
 def test_importing_the_script_trains_nothing(tmp_path):
     code = "import edsr, sys; assert edsr.build_edsr"
     env = {**os.environ, "PYTHONPATH": str(PROJECT)}
@@ -411,11 +532,13 @@ def test_run_without_a_measured_psnr_keeps_the_last_network(run_edsr, monkeypatc
     assert any((a != b).any() for a, b in zip(*networks))
 
 
-def test_early_stopping_counts_on_from_the_history():
+@pytest.mark.parametrize("start", [[], [{"epoch": 0, "loss": None}]])
+def test_early_stopping_counts_on_from_the_history(start):
     """A gain, then two epochs without; the third without ends it, here or after a stop."""
     losses = [5.0, 4.0, 4.5, 4.0, 4.1]
     for before in range(len(losses)):
-        history = [{"epoch": n + 1, "loss": x} for n, x in enumerate(losses[:before])]
+        epochs = [{"epoch": n + 1, "loss": x} for n, x in enumerate(losses[:before])]
+        history = [*start, *epochs]
         run = types.SimpleNamespace(history=history)
         callback = training.EarlyStopping(run, "loss", patience=3)
         model = types.SimpleNamespace(stop_training=False)
