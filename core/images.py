@@ -209,10 +209,15 @@ def _of_pillow(image, path):
             f"Its {image.mode} colours became RGB, without the colour profile."
         )
     alpha, original = None, image
-    if image.has_transparency_data:
-        if arguments in ("L;2", "L;4"):  # Pillow spreads the pixels, but not this
-            bits = int(arguments[-1])
-            image.info["transparency"] *= 255 // (2**bits - 1)
+    if image.mode in ("1", "L") and "transparency" in image.info:
+        value = image.info["transparency"]
+        if image.mode == "1":
+            value = 255 * bool(value)  # 1 or 255, by the version of Pillow
+        elif arguments in ("L;2", "L;4"):  # Pillow spreads the pixels, but not this
+            value *= 255 // (2 ** int(arguments[-1]) - 1)
+        visible = np.asarray(image.convert("L")) != value
+        alpha = 255 * visible.astype(np.uint8)
+    elif image.has_transparency_data:
         image = image.convert("RGBA")
         alpha = np.asarray(image.getchannel("A"))
     rgb = np.asarray(image.convert("RGB"))
