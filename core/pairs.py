@@ -54,7 +54,7 @@ def read_path(names):
     place = Place(None, None, None, ())
     for name in names:
         inner = _read_folder(name)
-        if inner.split and (place.split or place.rest):  # a class called "train"
+        if inner.split and place.split:  # a class called "train"
             inner = Place(None, *inner[1:3], (inner.split, *inner.rest))
         place = Place(
             place.split or inner.split,

@@ -33,7 +33,15 @@ def test_folder_with_splits(tmp_path, make_pictures, train, validation, test):
 
 
 @pytest.mark.parametrize(
-    "form", ["{split}/{role}", "{role}/{split}", "{split}_{role}", "{role}_{split}"]
+    "form",
+    [
+        "{split}/{role}",
+        "{role}/{split}",
+        "{split}_{role}",
+        "{role}_{split}",
+        "archive/data/{split}/{role}",
+        "beach/{role}/{split}",
+    ],
 )
 def test_pairs_in_splits(tmp_path, make_pictures, form):
     for split in ("train", "valid", "test"):

@@ -222,7 +222,7 @@ def test_small_copies_are_looked_for_among_many(tmp_path, make_pictures):
         ("DIV2K_valid_HR", ("validation", "HR", None, ("div2k",))),
         ("LRx3", (None, "LR", 3, ())),
         ("test/cats", ("test", None, None, ("cats",))),
-        ("cats/test", (None, None, None, ("cats", "test"))),
+        ("cats/test", ("test", None, None, ("cats",))),
         ("train/train", ("train", None, None, ("train",))),
         ("train station", (None, None, None, ("train station",))),
         ("low tide/HR", (None, "HR", None, ("low tide",))),
