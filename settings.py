@@ -33,7 +33,8 @@ def start_command():
     Raises:
         ValueError: if KERAS_BACKEND names no backend that is here.
     """
-    sys.stdout.reconfigure(errors="backslashreplace")
+    if hasattr(sys.stdout, "reconfigure"):  # Jupyter's, in %run, is different
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.excepthook = _print_error
     # Of the environment alone, as keras.json often stems from another project.
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
@@ -51,7 +52,8 @@ def _print_error(kind, error, trace):
     """Prints an error: without its traceback, if it was raised here on purpose."""
     frame, number = list(traceback.walk_tb(trace))[-1]
     file = frame.f_code.co_filename
-    ours = PROJECT in pathlib.Path(file).resolve().parents
+    # Not somewhere below: there may be an environment with its libraries.
+    ours = pathlib.Path(file).resolve().parent in (PROJECT, PROJECT / "core")
     on_purpose = linecache.getline(file, number).lstrip().startswith("raise ")
     if ours and on_purpose and issubclass(kind, (ValueError, OSError)):
         print(f"{pathlib.Path(sys.argv[0]).name}: {error}", file=sys.stderr)

@@ -87,7 +87,7 @@ def test_jpeg_of_less_quality_scores_less(model_file, smooth_pictures, run_comma
     folder = smooth_pictures / "test"
     status, out = run_command(jpeg, folder, model_file)
     assert status == 0
-    _, bicubic, network = out.splitlines()
+    *_, bicubic, network = out.splitlines()
     clean, *saved = map(float, bicubic.split()[1:])
     expected = metrics.evaluate(None, data.load(folder, "all", 2))["psnr_y"]
     assert abs(clean - expected) < 0.006

@@ -282,6 +282,7 @@ import sys
 import keras, numpy as np
 from keras import layers
 assert keras.__version__ == sys.argv[1]
+keras.utils.set_random_seed(0)
 lr = np.load("lr.npy")
 def network():
     inputs = keras.Input((None, None, 3))
@@ -354,5 +355,5 @@ def test_files_of_old_keras_are_networks(other_keras):
         assert networks.scale_and_channels(network) == (2, 3)
         result = network.predict(np.load(folder / "lr.npy"), verbose=0)
         theirs = np.load(folder / f"{path.stem}.npy")
-        assert theirs.std() > 10
+        assert theirs.std() > 1
         np.testing.assert_allclose(result, theirs, atol=1e-3)

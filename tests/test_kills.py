@@ -207,8 +207,9 @@ def test_full_disk_is_named_and_costs_nothing(file, limit, tmp_path, smooth_pict
     constants["EPOCHS"] = 3
     run = Process(tmp_path / "full", smooth_pictures, file_limit=limit, **constants)
     out = run.finish(1)
+    assert "Traceback" not in out
     assert re.match(
-        rf"OSError: results/edsr.*{file} cannot be written: File too large",
+        rf"edsr.py: results/edsr.*{file} cannot be written: File too large",
         out.splitlines()[-1],
     )
     folder = run.results / "edsr_x2_pictures"

@@ -335,6 +335,7 @@ def test_each_script_refuses_in_one_line(name, tmp_path, smooth_pictures):
             "small.py: a cannot be written",
         ),
         ("raise TypeError('a mistake')", "TypeError: a mistake"),
+        ("import library", "ValueError: an error of a library"),
         ("int('five')", "ValueError: invalid literal for int() with base 10: 'five'"),
         (
             "open('nowhere')",
@@ -352,8 +353,16 @@ def test_only_errors_raised_here_on_purpose_are_one_line(code, last, tmp_path):
     small = SMALL.replace("    HR = 5\n", f"    {code}\n")
     assert small != SMALL
     (tmp_path / "small.py").write_text(small)
-    command = [sys.executable, "small.py"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    (tmp_path / "venv").mkdir()
+    library = "raise ValueError('an error of a library')"
+    (tmp_path / "venv" / "library.py").write_text(library)
+    done = subprocess.run(
+        [sys.executable, "small.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "venv")},
+        capture_output=True,
+        text=True,
+    )
     *before, line = done.stderr.splitlines()
     assert done.returncode == 1 and line == last
     assert ("Traceback (most recent call last):" in before) != last.startswith("small")
