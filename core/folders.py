@@ -102,7 +102,8 @@ def hold_out(pairs):
             count += len(groups[name])
     chosen = chosen or [min(by_hash, key=lambda name: len(groups[name]))]
     held_out = sorted(pair for name in chosen for pair in groups[name])
-    train = [pair for pair in pairs if pair not in set(held_out)]
+    held = set(held_out)
+    train = [pair for pair in pairs if pair not in held]
     whole = [name for name in chosen if groups[name][0].group and not one_folder]
     if not whole:
         return train, held_out, []

@@ -156,7 +156,8 @@ def _named_errors(path, large=False):
             "megapixels, or is damaged. (upscale.py takes it by its name, or with --large.)"
         ) from error
     except Exception as error:  # damaged files make Pillow raise anything
-        reason = getattr(error, "strerror", None) or error  # of the disk
+        reason = str(getattr(error, "strerror", None) or error)  # of the disk
+        reason = " ".join(reason.split())  # some have several lines
         raise ValueError(f"{path} cannot be read as a picture: {reason}") from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit

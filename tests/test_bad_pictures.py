@@ -216,7 +216,7 @@ def test_mutated_pictures_crash_nothing(count, tmp_path, model_file):
     done = len(list((tmp_path / "upscaled").iterdir()))
     assert status == 1 and memory < 3e9
     failed = out[out.index(f"{count - done} of {count} failed:") :].splitlines()[1:]
-    assert len(failed) == count - done and done > count / 10
+    assert len(failed) == count - done and done > count / 10, out
     print(f"{len(files)} kinds of files, {done} of {count} enlarged, {memory / 1e9} GB")
 
     with pytest.raises(ValueError) as error:
@@ -272,6 +272,7 @@ def test_networks_name_no_code(layer, tmp_path, model_file):
                 hostile_layer["config"] = {"args": [argument], "name": argument}
                 content = json.dumps(config)
             new.writestr(name, content)
-    with pytest.raises(ValueError, match="contains Lambda layers or custom code"):
+    refused = "code of others is never run|because it is not a modeling function"
+    with pytest.raises(ValueError, match=refused):
         networks.load_model(hostile)
     assert not ran.exists()
