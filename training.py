@@ -112,7 +112,7 @@ class Run:
         return next((row for row in self.history if not row["epoch"]), None)
 
     def start_of(self, name):
-        """{"start": the file of a network as the training began}; {} if it is not scored."""
+        """{"start": file of a network as the training began}; {} if it is not scored."""
         return {"start": self.results / _start_file(name)} if self.start else {}
 
     @property
@@ -155,9 +155,9 @@ class Run:
                     f"The network in INITIAL_WEIGHTS cannot be trained further: its {name} "
                     f"on the validation pictures is {value}."
                 )
-        scores = {f"val_{name}": float(value) for name, value in scores.items()}
-        of_training = {name.removeprefix("val_"): None for name in scores}
-        self.history.append({"epoch": 0, **of_training, **scores})
+        row = dict.fromkeys(scores)  # None: what only training measures
+        row |= {f"val_{name}": float(value) for name, value in scores.items()}
+        self.history.append({"epoch": 0, **dict(sorted(row.items()))})  # as fit does
         self.state.best = _psnr(self.start)
         for name, network in self.scored.items():
             save_model(network, self.folder / _start_file(name))

@@ -103,7 +103,7 @@ def test_start_of_further_training_is_scored_at_every_scale(run_script, tmp_path
     assert out.count("Starting from") == 2
     assert "No epoch was better than the start" in out
     before, after = (read_csv(f / "history.csv") for f in (start, folder))
-    assert before[0].keys() == after[0].keys()
+    assert list(before[0]) == list(after[0])
     assert [row["epoch"] for row in after] == ["0", "1", "2"]
     for scale in (2, 3):
         networks = [
