@@ -140,7 +140,9 @@ def bilinear(x, scale, channels):
         dtype="float32",
         name="image_skip",
     )
-    x = keras.ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="symmetric")
+    # The edge pixels repeated. Not by `pad`, which some runtimes do not read.
+    x = keras.ops.concatenate([x[:, :1], x, x[:, -1:]], axis=1)
+    x = keras.ops.concatenate([x[:, :, :1], x, x[:, :, -1:]], axis=2)
     x = enlarge(x)  # which makes its weights
     enlarge.set_weights([kernel.reshape(3, 3, channels, -1)])
     return keras.ops.depth_to_space(x, scale) if scale > 1 else x

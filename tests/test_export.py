@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 
@@ -10,7 +11,7 @@ import espcn
 import export
 import srgan
 from core import networks
-from helpers import PROJECT
+from helpers import PROJECT, noise
 
 NAMES = {"saved_model": "network", "litert": "network.tflite", "onnx": "network.onnx"}
 
@@ -46,6 +47,19 @@ def test_fixed_size(format, tiny_network, tmp_path, run_command):
     assert f"{output} exists" in status
     status, _ = run_command(export, *command[:3], "--size", "10")
     assert "--size must look like 360x640, not 10" in status
+
+
+@pytest.mark.parametrize("name", ["edsr_x2", "espcn_x4", "srresnet_x4"])
+def test_opencv_reads_onnx_of_one_size(name, tmp_path):
+    """Of the included networks, so that their files are held to it, too."""
+    model = networks.load_network(PROJECT / f"weights/{name}.keras")
+    output, lr = tmp_path / NAMES["onnx"], noise(1, 12, 16, model.input_shape[-1])
+    export.export(model, "onnx", output, size=(12, 16))
+    opencv = cv2.dnn.readNetFromONNX(str(output))
+    opencv.setInput(lr.astype(np.float32))
+    expected = model.predict_on_batch(lr)
+    sr = opencv.forward().reshape(expected.shape)
+    np.testing.assert_allclose(sr, expected, atol=0.01)
 
 
 @pytest.mark.parametrize("off, said", [(1, "1.00"), (np.nan, "nan")])
