@@ -155,7 +155,7 @@ def build_rcan(
         ValueError: for any other scale.
     """
     if scale not in (1, 2, 3, 4, 8):
-        raise ValueError(f"SCALE = {scale}: RCAN enlarges by 2, 3, 4 or 8, or takes 1.")
+        raise ValueError(f"SCALE = {scale}: RCAN takes 1, 2, 3, 4 or 8.")
     inputs = keras.Input((None, None, 3), name="lr")
     x = layers.Rescaling(1 / 255, offset=-0.5, dtype="float32", name="scale_in")(inputs)
     x = head = convolution(filters, "head")(x)

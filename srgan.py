@@ -148,9 +148,7 @@ def build_srresnet(scale=4, filters=64, blocks=16, image_skip=True):
     """
     factors = {1: [], 2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}
     if scale not in factors:
-        raise ValueError(
-            f"SCALE = {scale}: SRResNet enlarges by 2, 3, 4 or 8, or takes 1."
-        )
+        raise ValueError(f"SCALE = {scale}: SRResNet takes 1, 2, 3, 4 or 8.")
     inputs = keras.Input((None, None, 3), name="lr")
     x = layers.Rescaling(1 / 255, dtype="float32", name="scale_in")(inputs)
     x = head = prelu(convolution(x, filters, 9, "head"), "head")

@@ -65,5 +65,5 @@ def test_image_skip_and_output_are_float32_in_mixed_precision():
 
 
 def test_unknown_scale_is_named():
-    with pytest.raises(ValueError, match="SCALE = 5: EDSR enlarges by 2, 3, 4 or 8"):
+    with pytest.raises(ValueError, match="SCALE = 5: EDSR takes 1, 2, 3, 4 or 8"):
         edsr.build_edsr(5)

@@ -28,7 +28,7 @@ def test_plain_network_has_no_skip():
 
 
 def test_unknown_scale_is_named():
-    with pytest.raises(ValueError, match="SCALE = 5: RCAN enlarges by 2, 3, 4 or 8"):
+    with pytest.raises(ValueError, match="SCALE = 5: RCAN takes 1, 2, 3, 4 or 8"):
         rcan.build_rcan(5)
 
 

@@ -70,7 +70,7 @@ def test_training_starts_at_the_repeated_input():
 
 
 def test_unknown_scale_is_named():
-    with pytest.raises(ValueError, match="SCALE = 5: SRResNet enlarges by 2, 3, 4"):
+    with pytest.raises(ValueError, match="SCALE = 5: SRResNet takes 1, 2, 3, 4"):
         srgan.build_srresnet(5)
 
 
