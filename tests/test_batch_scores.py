@@ -225,7 +225,7 @@ def test_channels_and_sides_that_are_unknown_in_the_graph():
     expected = [metrics.ssim(*pair, 2) for pair in zip(images, sr)]
     assert math.isclose(logs["ssim"], np.mean(expected), rel_tol=1e-4)
     for channels in (1, 4):
-        with pytest.raises(Exception, match="Shapes of all inputs must match"):
+        with pytest.raises(Exception, match="[Ss]hapes"):
             evaluate(8, pngs(4, 16, 16, channels)[1], metrics.PSNR(luma=True))
     with pytest.raises(ValueError, match="ssim needs images of 19x19 pixels or more"):
         evaluate(9, pngs(4, 18, 18, 3)[1], metrics.SSIM(4))
