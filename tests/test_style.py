@@ -20,7 +20,7 @@ SHARED = "data metrics training results drawings hardware settings".split()
 CORE = (
     "files images deep attached saving pixels degradations leaves datasets folders pairs "
     "alignment sources decoded networks keras_files tiles self_ensemble scoring "
-    "batch_scores state interrupts"
+    "batch_scores imagenet lpips state interrupts"
 ).split()
 # Parts of main() that are functions of their own.
 STAGES = {"srgan": {"train_srresnet", "train_srgan"}}
@@ -155,7 +155,7 @@ def test_private_names_stay_where_they_are(name):
 def test_public_names_are_where_notebooks_look_for_them():
     for name in (
         "data.load data.training_batches data.bicubic_resize data.luma data.draw_leaves "
-        "data.read_image metrics.psnr metrics.ssim metrics.PSNR metrics.SSIM "
+        "data.read_image metrics.psnr metrics.ssim metrics.lpips metrics.PSNR metrics.SSIM "
         "metrics.evaluate upscale.upscale upscale.load_network edsr.build_edsr "
         "espcn.build_espcn srgan.build_srresnet srgan.build_discriminator "
         "mdsr.build_mdsr rcan.build_rcan hardware.set_precision"
@@ -189,7 +189,7 @@ def test_hyperparameters_come_first_and_each_has_a_comment(name):
 def test_constants_are_used_in_main_alone(name):
     """And each of them is."""
     allowed = {"main"} | STAGES.get(name, set())
-    used = set()
+    settings, used = {*importlib.import_module(name).SETTINGS}, set()
     for node in tree_of(name).body:
         if not isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             continue
@@ -199,8 +199,7 @@ def test_constants_are_used_in_main_alone(name):
         if node.name in allowed:
             used |= upper
         else:
-            assert not upper - {"SRGAN"}, node.name
-    settings = {*importlib.import_module(name).SETTINGS}
+            assert not upper & {*settings, "SETTINGS"}, node.name
     assert settings <= used and "SETTINGS" in used
     assert allowed <= {getattr(node, "name", None) for node in tree_of(name).body}
 
