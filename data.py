@@ -34,7 +34,7 @@ from core.alignment import find_oddities
 from core.files import printable
 from core.images import read_image
 from core.leaves import draw_leaves
-from core.degradations import DEGRADATIONS, SHRINKING
+from core.degradations import DEGRADATIONS, SHRINKING, as_on_the_web
 from core.pixels import bicubic_resize, luma
 
 __all__ = [
@@ -276,22 +276,30 @@ def training_batches(
     hardware.keep_tensorflow_off_gpu()
     pictures = decoded.pictures_of(pairs)
     decoded.check_sizes(pictures, patch_size)
+    # Around a patch that is degraded anew, so that the blocks of JPEG lie anywhere in it.
+    margin = 0
+    if np.any(pictures.redrawn):
+        margin = min(8, int(tf.reduce_min(pictures.sizes)) - patch_size)
 
     def batch(step):
         seeds = tf.random.split([tf.constant(seed, tf.int64), step], 4)
         draw = tf.random.stateless_uniform
         number = draw([batch_size], seeds[0], 0, len(pictures.names), tf.int64)
         size = tf.gather(pictures.sizes, number)
-        room = tf.cast(size - patch_size + 1, tf.float64)
+        room = tf.cast(size - patch_size - margin + 1, tf.float64)
         corner = tf.cast(
             draw([batch_size, 2], seeds[1], dtype=tf.float64) * room, tf.int64
         )
         turn = draw([3, batch_size, 1], seeds[2], 0, 2, tf.int32) == 1
         first = tf.gather(pictures.first_lr, number)
-        lr = _cut(pictures.lr, first, size[:, 1], corner, patch_size, turn)
+        side = patch_size + margin
+        lr = _cut(pictures.lr, first, size[:, 1], corner, side, turn)
         first = tf.gather(pictures.first_hr, number)
         width, corner = size[:, 1] * scale, corner * scale
-        hr = _cut(pictures.hr, first, width, corner, patch_size * scale, turn)
+        hr = _cut(pictures.hr, first, width, corner, side * scale, turn)
+        if np.any(pictures.redrawn):
+            redrawn = tf.gather(pictures.redrawn, number)
+            lr, hr = _degrade_anew(lr, hr, redrawn, patch_size, [seed, step])
         if noise:
             lr = decoded.add_noise(lr, noise, seeds[3])
         return lr, hr
@@ -299,6 +307,31 @@ def training_batches(
     steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)
     batches = steps.map(batch, tf.data.AUTOTUNE)
     return hardware.own_share(batches).prefetch(tf.data.AUTOTUNE)
+
+
+def _degrade_anew(lr, hr, redrawn, patch_size, seed):
+    """Makes new LR patches of those that are marked, and cuts away the margin: patches
+    [batch, patch + margin, ...] become [batch, patch, ...]."""
+    scale = hr.shape[1] // lr.shape[1]
+
+    def degrade(lr, hr, redrawn, seed):
+        small, large = [], []
+        for number, again in enumerate(redrawn):
+            rng = np.random.default_rng([*seed, number])
+            part, side = lr[number], lr.shape[1]
+            if again:
+                part = as_on_the_web(hr[number], side, side, rng)
+            y, x = rng.integers(0, side - patch_size, 2, endpoint=True)
+            small.append(part[y:, x:][:patch_size, :patch_size])
+            y, x, size = scale * y, scale * x, scale * patch_size
+            large.append(hr[number, y:, x:][:size, :size])
+        return np.stack(small), np.stack(large)
+
+    arguments = [lr, hr, redrawn, tf.stack(seed)]
+    lr, hr = tf.numpy_function(degrade, arguments, [tf.uint8, tf.uint8])
+    shape = [redrawn.shape[0], patch_size, patch_size, 3]
+    hr_shape = [redrawn.shape[0], scale * patch_size, scale * patch_size, 3]
+    return tf.ensure_shape(lr, shape), tf.ensure_shape(hr, hr_shape)
 
 
 def _cut(pixels, first, width, corner, size, turn):

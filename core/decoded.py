@@ -15,17 +15,18 @@ import numpy as np
 import tensorflow as tf
 
 from core.files import cache_folder, named_errors
-from core.degradations import degrade
+from core.degradations import REDRAWN, degrade
 
 # More decoded pixels than this many bytes are kept in a file instead of in memory.
 MEMORY_LIMIT = 5e8
 # A change to how LR pictures are made needs a new number, so old files are not reused.
-DECODING = 1
+DECODING = 2
 
 # Names and LR sizes [n, 2] of the pictures, the numbers of their first LR and HR pixels,
-# all pixels as uint8 tensors [pixels, 3], and the noise that `as_dataset` puts on LR.
+# whether LR is drawn anew for training, all pixels as uint8 tensors [pixels, 3], and the
+# noise that `as_dataset` puts on LR.
 Pictures = collections.namedtuple(
-    "Pictures", "names sizes first_lr first_hr lr hr noise", defaults=[0.0]
+    "Pictures", "names sizes first_lr first_hr redrawn lr hr noise", defaults=[0.0]
 )
 
 
@@ -80,7 +81,7 @@ def as_dataset(pictures, scale):
 
 def with_noise(pairs, noise):
     """The same dataset, from `as_dataset` at scale 1, with noise on each LR picture."""
-    return as_dataset(Pictures(*pairs.pictures[:6], noise), scale=1)
+    return as_dataset(pairs.pictures._replace(noise=noise), scale=1)
 
 
 def add_noise(lr, noise, seed):
@@ -104,7 +105,7 @@ def pictures_of(pairs):
     if hasattr(pairs, "pictures"):
         return pairs.pictures
     pairs = enumerate(pairs.as_numpy_iterator())
-    return to_memory((f"picture {n}", lr, hr) for n, (lr, hr) in pairs)
+    return to_memory((f"picture {n}", lr, hr, False) for n, (lr, hr) in pairs)
 
 
 # --- Checks ---------------------------------------------------------------------------
@@ -121,9 +122,9 @@ def leave_out_small(pictures, smallest, dataset):
     if left_out := len(pictures.names) - large.size:
         print(f"{left_out} pictures are smaller than a patch and left out.")
     with tf.device("CPU:0"):
-        numbers = [tf.gather(column, large) for column in pictures[1:4]]
+        numbers = [tf.gather(column, large) for column in pictures[1:5]]
     names = [pictures.names[number] for number in large]
-    return Pictures(names, *numbers, *pictures[4:])
+    return Pictures(names, *numbers, *pictures[5:])
 
 
 def check_scorable(pictures, scale):
@@ -168,7 +169,7 @@ def _too_small(name, height, width, smallest):
 
 
 def to_memory(pairs):
-    """Collects (name, LR, HR): `Pictures`."""
+    """Collects (name, LR, HR, whether LR is redrawn): `Pictures`."""
     lr, hr = io.BytesIO(), io.BytesIO()
     index = _write(pairs, lr, hr)
     with tf.device("CPU:0"):  # where tf.data works
@@ -214,19 +215,21 @@ def _to_cache(source, scale, smallest, problems):
 def _as_pictures(index, pixels):
     with tf.device("CPU:0"):
         lr, hr = (tf.reshape(p, [-1, 3]) for p in pixels)
-        numbers = [tf.constant(index[key]) for key in ("sizes", "first_lr", "first_hr")]
-    return Pictures([str(name) for name in index["names"]], *numbers, lr, hr)
+        columns = [tf.constant(index[key]) for key in Pictures._fields[1:5]]
+    return Pictures([str(name) for name in index["names"]], *columns, lr, hr)
 
 
 def _write(pairs, lr_file, hr_file):
-    """Writes the pixels of (name, LR, HR) one after the other, and returns the index.
+    """Writes the pixels of (name, LR, HR, whether LR is redrawn) one after the other, and
+    returns the index.
 
     An HR picture with several LR pictures, as in DIV2K's wild track, is written once.
     """
-    names, sizes, first_lr, first_hr, known = [], [], [], [], {}
-    for name, lr, hr in pairs:
+    names, sizes, first_lr, first_hr, redrawn, known = [], [], [], [], [], {}
+    for name, lr, hr, again in pairs:
         names.append(name)
         sizes.append(lr.shape[:2])
+        redrawn.append(again)
         first_lr.append(lr_file.tell() // 3)
         lr_file.write(np.ascontiguousarray(lr))
         hr = np.ascontiguousarray(hr)
@@ -236,12 +239,13 @@ def _write(pairs, lr_file, hr_file):
             hr_file.write(hr)
         first_hr.append(known[checksum])
     numbers = {"sizes": sizes, "first_lr": first_lr, "first_hr": first_hr}
-    return {"names": names, **{k: np.array(v, np.int64) for k, v in numbers.items()}}
+    numbers = {k: np.array(v, np.int64) for k, v in numbers.items()}
+    return {"names": names, **numbers, "redrawn": np.array(redrawn, bool)}
 
 
 def _read_all(source, scale, smallest, problems, progress=None):
-    """Reads the pictures of a source in several threads: yields (name, LR, HR). What is
-    wrong with a picture is added to the list `problems`."""
+    """Reads the pictures of a source in several threads: yields (name, LR, HR, whether LR
+    is redrawn). What is wrong with a picture is added to the list `problems`."""
 
     def read(example):
         return example.name, *_make_pair(example, scale, smallest)
@@ -274,6 +278,7 @@ def _make_pair(example, scale, smallest):
     if sentence := _too_small(name, height, width, smallest):
         raise ValueError(sentence)
     hr = hr[: height * scale, : width * scale]
+    redrawn = lr is None and example.degradation in REDRAWN
     if lr is None:
         lr = degrade(hr, scale, example.degradation, pathlib.Path(name).name)
     if lr.shape[:2] != (height, width):
@@ -284,4 +289,4 @@ def _make_pair(example, scale, smallest):
             f"The LR picture of {name} is {lr.shape[1]}x{lr.shape[0]} pixels, but HR "
             f"divided by SCALE = {scale} is {width}x{height}.{hint}"
         )
-    return lr, hr
+    return lr, hr, redrawn

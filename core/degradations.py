@@ -9,8 +9,9 @@ from PIL import Image, ImageFilter
 
 from core.pixels import bicubic_resize, to_uint8
 
-DEGRADATIONS = ("bicubic", "area", "realistic")
+DEGRADATIONS = ("bicubic", "area", "realistic", "web")
 SHRINKING = ("bicubic", "area")  # do nothing else, and so nothing at scale 1
+REDRAWN = ("web",)  # while training, of new strength for every patch
 
 
 def degrade(hr, scale, degradation="bicubic", name=""):
@@ -21,7 +22,9 @@ def degrade(hr, scale, degradation="bicubic", name=""):
         scale: integer factor; 1 keeps the size, and "realistic" then leaves its faults.
         degradation: `"bicubic"`, MATLAB's; `"area"`, the mean of scale x scale pixels,
             as in Keras' ESPCN example; `"realistic"`, the faults of cameras and web
-            pages: blur, bicubic, noise and JPEG, each of random strength.
+            pages: blur, bicubic, noise and JPEG, each of random strength; `"web"`, one
+            or two rounds of them, and of other ways of making pictures smaller (Wang et
+            al. 2021, "Real-ESRGAN", section 3.2).
         name: seeds the random strengths, so that a picture always gets the same.
 
     Returns:
@@ -36,16 +39,70 @@ def degrade(hr, scale, degradation="bicubic", name=""):
         return to_uint8(blocks.mean(axis=(1, 3)))
     if degradation == "bicubic":
         return bicubic_resize(hr, height, width)
-    if degradation != "realistic":
+    if degradation not in DEGRADATIONS:
         raise ValueError(
             f"DEGRADATION = {degradation!r} is DIV2K's own, and {name} has no LR picture."
         )
     rng = np.random.default_rng(zlib.crc32(os.fsencode(name)))
+    if degradation == "web":
+        return as_on_the_web(hr, width, height, rng)
     blur = ImageFilter.GaussianBlur(rng.uniform(0, 0.5 * scale))
     blurred = np.asarray(Image.fromarray(hr).filter(blur))
     lr = bicubic_resize(blurred, height, width)
     lr = lr + rng.normal(0, rng.uniform(0, 8), lr.shape)
     return as_jpeg(to_uint8(lr), int(rng.integers(40, 96)))
+
+
+def as_on_the_web(hr, width, height, rng):
+    """Makes a picture smaller in one or two rounds, each with faults of its own.
+
+    Args:
+        hr: uint8 array [H, W, 3].
+        width, height: of the result.
+        rng: `numpy.random.Generator`, of which all choices are.
+
+    Returns:
+        uint8 array [height, width, 3].
+    """
+    picture = Image.fromarray(hr)
+    rounds = [(width, height)]
+    if rng.random() < 0.5:
+        between = rng.uniform(width / hr.shape[1], 1)
+        rounds.insert(0, [max(8, round(side * between)) for side in picture.size])
+    for size in rounds:
+        shrink = picture.width / size[0]
+        if rng.random() < 0.7:
+            blur = ImageFilter.GaussianBlur(rng.uniform(0, 0.5 * shrink))
+            picture = picture.filter(blur)
+        picture = _shrink(picture, size, rng)
+        if rng.random() < 0.7:
+            picture = _with_grain(picture, rng)
+        if rng.random() < 0.8:
+            quality = int(rng.integers(40, 96))
+            picture = Image.fromarray(as_jpeg(np.asarray(picture), quality))
+    return np.asarray(picture)
+
+
+def _shrink(picture, size, rng):
+    """Makes a picture smaller in one of the ways that programs do."""
+    kinds = Image.Resampling
+    if rng.random() < 0.8:
+        kind = rng.choice([kinds.BICUBIC, kinds.BOX, kinds.BILINEAR, kinds.LANCZOS])
+        return picture.resize(size, Image.Resampling(kind))
+    # Without antialiasing, as in OpenCV and most browsers' canvas.
+    step = [before / after for before, after in zip(picture.size, size)]
+    kind = rng.choice([kinds.BICUBIC, kinds.BILINEAR])
+    matrix = (step[0], 0, 0, 0, step[1], 0)
+    affine = Image.Transform.AFFINE
+    return picture.transform(tuple(size), affine, matrix, Image.Resampling(kind))
+
+
+def _with_grain(picture, rng):
+    """Adds noise, grey or of any colour."""
+    image = np.asarray(picture, np.float64)
+    channels = 3 if rng.random() < 0.6 else 1
+    grain = rng.normal(0, rng.uniform(0, 10), (*image.shape[:2], channels))
+    return Image.fromarray(to_uint8(image + grain))
 
 
 def as_jpeg(image, quality):

@@ -62,3 +62,47 @@ def test_tuple_takes_turns_from_picture_to_picture(tmp_path, make_pictures):
     for number, (lr, *both) in enumerate(zip(mixed, *plain)):
         np.testing.assert_array_equal(lr[0], both[number % 2][0])
         assert (both[0][0] != both[1][0]).any()
+
+
+def test_web_is_drawn_anew_for_every_patch_and_the_same_every_time(tmp_path):
+    picture = np.asarray(Image.fromarray(noise(20, 20, 3)).resize((160, 160)))
+    for name in ("a.png", "b.png"):
+        Image.fromarray(picture).save(tmp_path / name)
+    pairs = data.load(tmp_path, "all", 4, ("bicubic", "web"))
+    whole = [lr for lr, _ in pairs.as_numpy_iterator()]
+    np.testing.assert_array_equal(whole[0], data.bicubic_resize(picture, 40, 40))
+    assert (whole[0] != whole[1]).any()
+
+    def batches(first_step, count):
+        stream = data.training_batches(
+            pairs, 4, patch_size=16, batch_size=4, first_step=first_step
+        )
+        return list(stream.take(count).as_numpy_iterator())
+
+    straight, resumed = batches(0, 4), batches(2, 2)
+    for batch, again in zip(straight[2:], resumed, strict=True):
+        np.testing.assert_array_equal(batch[0], again[0])
+        np.testing.assert_array_equal(batch[1], again[1])
+    assert straight[0][0].shape == (4, 16, 16, 3)
+    assert straight[0][1].shape == (4, 64, 64, 3)
+    errors = [
+        np.abs(data.bicubic_resize(hr, 16, 16).astype(int) - lr)[2:-2, 2:-2].max()
+        for lrs, hrs in straight
+        for lr, hr in zip(lrs, hrs)
+    ]
+    exact = np.array(errors) <= 1  # half of the pictures are shrunk with bicubic
+    assert exact.any() and not exact.all()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_web_keeps_the_colours_and_the_place(seed):
+    """However a picture is made smaller, it does not move."""
+    rows, columns = np.mgrid[:64, :96]
+    hr = np.stack([4 * rows, 2 * columns, np.full((64, 96), 90)], axis=-1)
+    lr = degradations.as_on_the_web(
+        np.uint8(np.minimum(hr, 255)), 24, 16, np.random.default_rng(seed)
+    )
+    assert lr.shape == (16, 24, 3) and lr.dtype == np.uint8
+    expected = data.bicubic_resize(np.minimum(hr, 255.0), 16, 24)
+    difference = (lr - expected)[2:-2, 2:-2]
+    assert np.abs(difference.mean((0, 1))).max() < 4
