@@ -34,7 +34,7 @@ from PIL import ExifTags, Image, ImageFilter
 
 from core import images
 from core.files import named_errors, whole_file
-from core.networks import load_network, scale_and_channels
+from core.networks import load_network, mix, scale_and_channels
 from core.pixels import to_samples, to_uint8
 from core.saving import FORMATS, fitting, write
 from core.tiles import upscale
@@ -256,7 +256,7 @@ def plan(pictures, output, suffix, same_format):
 # --- As a command ---------------------------------------------------------------------
 
 
-def included_network(scale, source):
+def included_network(scale, source, sharper=False):
     """The included network for a picture: the smallest EDSR that reaches the size.
 
     JPEG files get a network that was trained on them. The others were not, and sharpen
@@ -265,13 +265,33 @@ def included_network(scale, source):
     Args:
         scale: how much larger the picture is to be.
         source: `pathlib.Path` of the picture.
+        sharper: takes one from which an SRGAN was trained, whatever the scale.
 
     Returns:
         `pathlib.Path` of a `.keras` file.
     """
     if images.format_of(source) == "JPEG":
         return WEIGHTS / "edsr_realistic_x4.keras"
-    return WEIGHTS / f"edsr_x{min(max(2, math.ceil(scale)), 4)}.keras"
+    reach = 4 if sharper else min(max(2, math.ceil(scale)), 4)
+    return WEIGHTS / f"edsr_x{reach}.keras"
+
+
+def load_with_sharpness(path, sharpness=0.0):
+    """Loads an included EDSR, or its mean with the SRGAN that was trained from it.
+
+    Args:
+        path: `pathlib.Path` of its file.
+        sharpness: share of SRGAN's weights, from 0 to 1 (Wang et al. 2018, "ESRGAN",
+            section 3.4).
+
+    Returns:
+        `keras.Model`.
+    """
+    edsr = load_network(path)
+    if not sharpness:
+        return edsr
+    srgan = load_network(path.with_name(path.name.replace("edsr", "srgan")))
+    return mix(edsr, srgan, sharpness)
 
 
 def parse_arguments():
@@ -294,6 +314,12 @@ def parse_arguments():
         help="folder for results (upscaled)",
     )
     add("--scale", type=float, help="any factor (that of the network, or 4)")
+    add(
+        "--sharpness",
+        type=float,
+        help="from 0, faithful, the default, to 1, as sharp as a photograph, with detail "
+        "that the network makes up",
+    )
     add("--self-ensemble", action="store_true", help="better, in eight times the time")
     add("--suffix", help="added to file names; by default such as _x4")
     add(
@@ -322,10 +348,19 @@ def main():
         sys.exit("upscale.py: --scale must be more than 0 and less than 100.")
     if options.suffix and pathlib.Path(options.suffix).name != options.suffix:
         sys.exit("upscale.py: --suffix is a part of file names, without slashes.")
+    sharpness = options.sharpness or 0
+    if not 0 <= sharpness <= 1:
+        sys.exit("upscale.py: --sharpness must be from 0 to 1.")
+    if options.sharpness is not None and options.model:
+        sys.exit(
+            "upscale.py: --sharpness is for the included networks: leave out --model."
+        )
     warnings.filterwarnings("ignore", module="PIL")  # whose warnings name no file
-    load = functools.cache(load_network)
+    load = functools.cache(load_with_sharpness)
     try:
-        own_scale = scale_and_channels(load(options.model))[0] if options.model else 4
+        own_scale = 4
+        if options.model:
+            own_scale, _ = scale_and_channels(load(options.model))
         scale = options.scale or own_scale
         suffix = f"_x{scale:g}" if options.suffix is None else options.suffix
         pictures, left_out = find_pictures(options.pictures, options.output)
@@ -339,12 +374,12 @@ def main():
         sys.exit(f"upscale.py: {error}")
     failures = []
     for number, (source, target) in enumerate(targets.items()):
-        network = options.model or included_network(scale, source)
+        network = options.model or included_network(scale, source, sharpness)
         print(f"{number + 1} of {len(targets)}: {source} -> {target} ({network.stem})")
         bar = keras.utils.Progbar(100, unit_name="percent")
         try:
             notes = upscale_file(
-                load(network),
+                load(network, sharpness),
                 source,
                 target,
                 scale=options.scale,

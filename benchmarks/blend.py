@@ -15,8 +15,7 @@ import sys
 
 import data
 import metrics
-from core.networks import load_network, scale_and_channels
-from weights.train import blend
+from core.networks import load_network, mix, scale_and_channels
 
 SHARES = (0, 0.5, 0.6, 0.7, 0.8, 1)
 
@@ -32,9 +31,7 @@ def main():
     parser.add_argument("--test", nargs="+", default=[], help="folders")
     options = parser.parse_args()
     try:
-        start, trained, mean = map(
-            load_network, (options.start, options.trained, options.start)
-        )
+        start, trained = map(load_network, (options.start, options.trained))
         scale, _ = scale_and_channels(start)
         validation = data.load(
             options.validation, "validation", scale, options.degradation
@@ -44,7 +41,7 @@ def main():
         sys.exit(f"blend.py: {error}")
     print("Y-PSNR on", ", ".join([f"{options.validation} validation", *tests]))
     for share in SHARES:
-        mean.set_weights(blend(start, trained, share))
+        mean = mix(start, trained, share)
         print(f"{share:5.1f}", end="", flush=True)
         for pairs in (validation, *tests.values()):
             scores = metrics.evaluate(mean, pairs, verbose=0)

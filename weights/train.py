@@ -24,7 +24,7 @@ sys.path.insert(0, str(PROJECT))
 import settings
 from core.files import whole_file
 from core.keras_files import leave_out_initializers
-from core.networks import load_network
+from core.networks import load_network, mix
 
 FROM_X2 = f"INITIAL_WEIGHTS={PROJECT / 'weights' / 'edsr_x2.keras'}"
 FROM_X4 = f"INITIAL_WEIGHTS={PROJECT / 'weights' / 'edsr_x4.keras'}"
@@ -63,12 +63,6 @@ RECIPES = {
 # the share of the trained one (Wang et al. 2018, "ESRGAN", section 3.4). It was chosen on
 # validation pictures, with benchmarks/blend.py.
 SHARE = {"edsr_realistic_x4": 0.7}
-
-
-def blend(start, trained, share):
-    """The mean of two networks' weights, with `share` for `trained`: a list of arrays."""
-    pairs = zip(start.get_weights(), trained.get_weights())
-    return [(1 - share) * before + share * after for before, after in pairs]
 
 
 def pack(model, path):
@@ -113,7 +107,7 @@ def main():
     script.main()
     model = load_network(results / folder / "model.keras")
     if name in SHARE:
-        model.set_weights(blend(load_network(start), model, SHARE[name]))
+        model = mix(load_network(start), model, SHARE[name])
     pack(model, results / f"{name}.keras")
     print(f"The network as it is included: {results / name}.keras")
 
