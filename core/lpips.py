@@ -21,14 +21,14 @@ LAYERS = {
 SMALLEST = 32  # pixels; AlexNet halves a picture four times
 
 
-def load_lpips(network="alexnet", weights=None, dtype="float32"):
+def load_lpips(network="alexnet", weights=None, dtype=None):
     """Loads the distance (section 3.2 and equation 1).
 
     Args:
         network: "alexnet", with which pictures are scored, or "vgg16", which is better as
             a loss.
         weights: as for `imagenet.load_weights`.
-        dtype: of the network's layers.
+        dtype: of the network's layers; by default Keras' policy.
 
     Returns:
         A function of two batches of RGB [batch, H, W, 3], 0 to 255, giving float32

@@ -49,6 +49,7 @@ TINY = {
         "EPOCHS": 2,
         "GAN_EPOCHS": 2,
         "CONTENT_LOSS": "mse",
+        "DISCRIMINATOR_FILTERS": 4,
         "STEPS_PER_EPOCH": 2,
         "LEARNING_RATE": 1e-3,
         "PRECISION": "float32",

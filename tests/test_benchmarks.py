@@ -12,10 +12,12 @@ import pytest
 import data
 import metrics
 import training
-from benchmarks import blend, drawn, jpeg, protocols, recipes, shared
+from benchmarks import blend, dial, drawn, jpeg, protocols, recipes, shared
 from helpers import PROJECT
 
-NAMES = "blend drawn frames jpeg pipeline protocols recipes steps upscaling".split()
+NAMES = (
+    "blend dial drawn frames jpeg pipeline protocols recipes steps upscaling".split()
+)
 
 
 def test_all_are_modules_that_the_documentation_names():
@@ -35,6 +37,26 @@ def test_benchmarks_run_as_modules():
     command = [sys.executable, "-m", "benchmarks.protocols"]
     done = subprocess.run(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1 and protocols.__doc__ in done.stderr
+
+
+def test_dial_goes_from_one_network_to_the_other(
+    tmp_path, tiny_network, make_pictures, run_command, real_weights
+):
+    folder = make_pictures(tmp_path / "pictures", ["a.png", "b.png"])
+    paths = tmp_path / "faithful.keras", tmp_path / "sharp.keras"
+    for seed, path in enumerate(paths):
+        training.save_model(tiny_network(2, seed=seed), path)
+    drawn = tmp_path / "dial.png"
+    status, out = run_command(dial, folder, *paths, "--draw", drawn)
+    assert status == 0 and drawn.exists()
+    rows = [line.split() for line in out.splitlines() if line.startswith("    ")]
+    rows = {row[0]: [float(value) for value in row[1:]] for row in rows}
+    pairs = data.load(folder, "all", 2)
+    for stop, path in zip(("0", "1"), paths):
+        scores = metrics.evaluate(keras.saving.load_model(path), pairs)
+        for value, key in zip(rows[stop], ("psnr_y", "psnr_rgb", "lpips")):
+            assert abs(value - scores[key]) < 0.006
+    assert rows["0.5"] not in (rows["0"], rows["1"])
 
 
 def test_protocols_start_with_that_of_the_papers(

