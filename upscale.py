@@ -265,15 +265,16 @@ def included_network(scale, source, sharper=False):
     Args:
         scale: how much larger the picture is to be.
         source: `pathlib.Path` of the picture.
-        sharper: takes one from which an SRGAN was trained, whatever the scale.
+        sharper: takes the one from which SRGAN was trained, whatever the picture.
 
     Returns:
         `pathlib.Path` of a `.keras` file.
     """
+    if sharper:
+        return WEIGHTS / "edsr_x4.keras"
     if images.format_of(source) == "JPEG":
         return WEIGHTS / "edsr_realistic_x4.keras"
-    reach = 4 if sharper else min(max(2, math.ceil(scale)), 4)
-    return WEIGHTS / f"edsr_x{reach}.keras"
+    return WEIGHTS / f"edsr_x{min(max(2, math.ceil(scale)), 4)}.keras"
 
 
 def load_with_sharpness(path, sharpness=0.0):
@@ -389,8 +390,10 @@ def main():
                 large=options.large or source in options.pictures,
                 keep_hidden=options.keep_hidden,
             )
+            if sharpness and images.format_of(source) == "JPEG":
+                notes += " --sharpness sharpens traces of JPEG, too, if there are any."
             if notes:
-                print(notes)
+                print(notes.strip())
         except Exception as error:  # the other pictures are still to be done
             named = str(source) in str(error)
             failures.append(str(error) if named else f"{source}: {error}")

@@ -22,7 +22,7 @@ from core.networks import load_network, mix, scale_and_channels
 STOPS = (0, 0.25, 0.5, 0.75, 1)
 
 
-def draw(rows, title, path):
+def draw(rows, path):
     """Draws LPIPS against PSNR: dict from bicubic and each stop to their scores."""
     figure = Figure((6, 4.5), layout="constrained")
     axes = figure.subplots()
@@ -33,7 +33,7 @@ def draw(rows, title, path):
         label = name if name == "bicubic" else f"{name:g}"
         axes.annotate(label, point, (6, 6), textcoords="offset points")
     axes.set(xlabel="PSNR of Y [dB]: closer pixels", ylabel="LPIPS: less is better")
-    axes.set(title=title)
+    axes.set(title="bicubic, and --sharpness 0 to 1")
     axes.grid(alpha=0.3)
     with whole_file(path) as part:
         figure.savefig(part, dpi=100)
@@ -62,8 +62,7 @@ def main():
         scores = f"{row['psnr_y']:8.2f} {row['psnr_rgb']:8.2f} {row['lpips']:8.4f}"
         print(f"{name:>9} {scores}", flush=True)
     if options.draw:
-        title = pathlib.Path(options.pictures).name
-        draw(rows, f"bicubic, and --sharpness 0 to 1: {title}", options.draw)
+        draw(rows, options.draw)
 
 
 if __name__ == "__main__":

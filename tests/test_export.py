@@ -49,7 +49,7 @@ def test_fixed_size(format, tiny_network, tmp_path, run_command):
     assert "--size must look like 360x640, not 10" in status
 
 
-@pytest.mark.parametrize("name", ["edsr_x2", "espcn_x4", "srresnet_x4"])
+@pytest.mark.parametrize("name", ["edsr_x2", "espcn_x4", "srgan_x4"])
 def test_opencv_reads_onnx_of_one_size(name, tmp_path):
     """Of the included networks, so that their files are held to it, too."""
     model = networks.load_network(PROJECT / f"weights/{name}.keras")

@@ -549,11 +549,13 @@ def test_sharpness_mixes_the_included_networks(
         expected = upscale.upscale(network, noise(12, 16, 3))
         with Image.open(output / "a_x4.png") as result:
             np.testing.assert_array_equal(result, expected)
-    # Whatever the scale, since SRGAN has but one.
-    status, out = run_command(
-        upscale, lr, "--sharpness", 0.5, "--scale", 2, "--output", tmp_path / "x2"
-    )
-    assert status == 0 and "(edsr_x4, sharpness 0.5)" in out
+    # Whatever the scale and the format, since there is but one SRGAN.
+    save(noise(12, 16, 3), tmp_path / "b.jpg")
+    for path in (lr, tmp_path / "b.jpg"):
+        arguments = path, "--sharpness", 0.5, "--scale", 2, "--output", tmp_path / "x2"
+        status, out = run_command(upscale, *arguments)
+        assert status == 0 and "(edsr_x4, sharpness 0.5)" in out
+        assert ("sharpens traces of JPEG" in out) == (path.suffix == ".jpg")
 
 
 @pytest.mark.parametrize(

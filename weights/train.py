@@ -28,13 +28,12 @@ from core.networks import load_network, mix
 
 FROM_X2 = f"INITIAL_WEIGHTS={PROJECT / 'weights' / 'edsr_x2.keras'}"
 FROM_X4 = f"INITIAL_WEIGHTS={PROJECT / 'weights' / 'edsr_x4.keras'}"
-FROM_REALISTIC = f"INITIAL_WEIGHTS={PROJECT / 'weights' / 'edsr_realistic_x4.keras'}"
 # Not included: the network for x4 that has seen no photographs.
 LEAVES = PROJECT / "results" / "weights" / "edsr_leaves_x4" / "edsr_leaves_x4.keras"
 FROM_LEAVES = f"INITIAL_WEIGHTS={LEAVES}"
 # The learning rate is half of what edsr.py has now.
 EDSR = ["STEPS_PER_EPOCH=500", "LEARNING_RATE=4e-4"]
-SRGAN = ["DATASET=photographs", "EPOCHS=0", "STEPS_PER_EPOCH=50"]
+SRGAN = ["DATASET=photographs", "EPOCHS=0", "STEPS_PER_EPOCH=100"]
 # The script, the folder of its run, and the settings that differ from the script's.
 RECIPES = {
     "edsr_x2": ("edsr", "edsr_x2_leaves", [*EDSR, "SCALE=2", "EPOCHS=36"]),
@@ -59,12 +58,7 @@ RECIPES = {
     "srgan_x4": (
         "srgan",
         "srgan_x4_photographs",
-        [*SRGAN, "GAN_EPOCHS=16", FROM_X4],
-    ),
-    "srgan_realistic_x4": (
-        "srgan",
-        "srgan_x4_photographs",
-        [*SRGAN, "GAN_EPOCHS=12", "DEGRADATION=web", FROM_REALISTIC],
+        [*SRGAN, "GAN_EPOCHS=7", FROM_X4],
     ),
 }
 
