@@ -305,8 +305,8 @@ def grid_error(hr, sr, scale):
         scale: side of an LR pixel.
 
     Returns:
-        float32 [batch]: the mean absolute difference, of pixels from 0 to 1, after each of
-        the scale x scale places in an LR pixel was averaged over 5x5 LR pixels.
+        float32 [batch]: the mean absolute difference, of pixels from 0 to 1, after each
+        of the scale x scale places in an LR pixel was averaged over 5x5 LR pixels.
     """
     difference = (sr - hr) / 255
     _, height, width, _ = difference.shape
