@@ -343,7 +343,8 @@ def test_float16_scales_both_losses(content, made_up_weights, small_discriminato
         logs = gan.train_on_batch(*batch(), return_dict=True)
     assert np.isfinite([*logs.values()]).all()
     assert all(moved(before[0], gan.generator))
-    assert all(moved(before[1], gan.discriminator))
+    # The last bias is the same for both kinds of pictures, so their difference has none.
+    assert all(moved(before[1], gan.discriminator)[:-1])
 
 
 # --- Whole runs ---
@@ -408,9 +409,9 @@ def test_stages_can_be_trained_further(run_script, tmp_path, small_discriminator
 
     # Another loss for stage two leaves stage one as it is.
     before = (first / "model.keras").stat().st_mtime_ns
-    _, out = run_script(srgan, **{**TINY["srgan"], "ADVERSARIAL_WEIGHT": 0.01})
+    _, out = run_script(srgan, **{**TINY["srgan"], "ADVERSARIAL_WEIGHT": 0.02})
     assert (first / "model.keras").stat().st_mtime_ns == before
-    assert "ADVERSARIAL_WEIGHT changed from 0.001 to 0.01: kept" in out
+    assert "ADVERSARIAL_WEIGHT changed from 0.01 to 0.02: kept" in out
 
     # Both networks can be trained further.
     constants = {
