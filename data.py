@@ -255,7 +255,7 @@ def training_batches(
     Each patch comes from a random place of a random picture, in one of the eight
     turns and mirrorings of the square, the same for LR and HR. What a step gets depends
     only on `seed` and its number, so a resumed run gets the batches that it would have
-    seen.
+    seen. Where `load` made LR with the degradation "web", each patch is degraded anew.
 
     Args:
         pairs: `tf.data.Dataset` from `load`, or any of uint8 (LR, HR) pictures.
@@ -317,7 +317,8 @@ def _degrade_anew(lr, hr, redrawn, patch_size, seed):
     def degrade(lr, hr, redrawn, seed):
         small, large = [], []
         for number, again in enumerate(redrawn):
-            rng = np.random.default_rng([*seed, number])
+            # A seed may be negative, which TensorFlow takes and NumPy does not.
+            rng = np.random.default_rng(np.uint64([*seed.view(np.uint64), number]))
             part, side = lr[number], lr.shape[1]
             if again:
                 part = as_on_the_web(hr[number], side, side, rng)

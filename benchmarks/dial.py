@@ -34,6 +34,7 @@ def draw(rows, path):
         axes.annotate(label, point, (6, 6), textcoords="offset points")
     axes.set(xlabel="PSNR of Y [dB]: closer pixels", ylabel="LPIPS: less is better")
     axes.set(title="bicubic, and --sharpness 0 to 1")
+    axes.margins(0.1)
     axes.grid(alpha=0.3)
     with whole_file(path) as part:
         figure.savefig(part, dpi=100)
