@@ -1,8 +1,8 @@
-"""PSNR, SSIM and LPIPS as the papers measure them, and the table of results.
+"""PSNR, SSIM, LPIPS and NIQE as the papers measure them, and the table of results.
 
 The protocol of the literature: pixels rounded to 8 bits, the Y channel of MATLAB's
-`rgb2ycbcr`, as many pixels shaved off each side as the scale. LPIPS is measured on whole
-pictures.
+`rgb2ycbcr`, as many pixels shaved off each side as the scale. LPIPS and NIQE are measured
+on whole pictures.
 """
 
 import functools
@@ -13,8 +13,9 @@ import numpy as np
 
 import hardware
 from core import imagenet, pixels, scoring
+from core import lpips as perceptual
+from core import niqe as natural
 from core.batch_scores import PSNR, SSIM
-from core.lpips import SMALLEST, load_lpips
 from core.networks import count_parameters
 from core.tiles import enlarge
 
@@ -22,6 +23,7 @@ __all__ = [
     "psnr",
     "ssim",
     "lpips",
+    "niqe",
     "detail",
     "PSNR",
     "SSIM",
@@ -35,6 +37,7 @@ COLUMNS = {
     "psnr_rgb": "PSNR RGB",
     "ssim_rgb": "SSIM RGB",
     "lpips": "LPIPS",
+    "niqe": "NIQE",
     "detail": "detail Y",
     "images_per_s": "images/s",
     "megapixels_per_s": "megapixels/s",
@@ -111,16 +114,42 @@ def lpips(hr, sr, network="alexnet", weights=None, max_val=255):
         ValueError: as `psnr`, or if the weights are not available.
     """
     hr, sr = _prepare(hr, sr, 0, False, max_val)
-    if hr.shape[-1] != 3 or min(hr.shape[:2]) < SMALLEST:
+    if hr.shape[-1] != 3 or min(hr.shape[:2]) < perceptual.SMALLEST:
         raise ValueError(
-            f"LPIPS needs RGB pictures of {SMALLEST}x{SMALLEST} pixels or more, not of "
-            f"shape {hr.shape}."
+            f"LPIPS needs RGB pictures of at least {perceptual.SMALLEST} pixels on a side, "
+            f"not of shape {hr.shape}."
         )
     hr, sr = (image[None].astype(np.float32) for image in (hr, sr))
     return float(_lpips(network, weights)(hr, sr)[0])
 
 
-_lpips = functools.cache(functools.partial(load_lpips, dtype="float32"))
+_lpips = functools.cache(functools.partial(perceptual.load_lpips, dtype="float32"))
+
+
+def niqe(image, max_val=255):
+    """How unnatural a picture looks by itself (Mittal et al. 2013): see `core.niqe`.
+
+    Its authors' parameters are read from the PyPI package mmagic.
+
+    Args:
+        image: array [H, W, 3] or [H, W, 1], 0 to `max_val`, at least 192 pixels on a
+            side. Round RGB to uint8 first to agree with the papers.
+        max_val: the value of white, such as 1.0.
+
+    Returns:
+        float, less for a more natural picture; NaN for one that is all of one colour.
+
+    Raises:
+        ValueError: if the picture is smaller, its pixels are plainly not from 0 to
+            `max_val`, or the parameters are not available.
+    """
+    y, _ = _prepare(image, image, 0, luma=True, max_val=max_val)
+    if min(y.shape[:2]) < natural.SMALLEST:
+        raise ValueError(
+            f"NIQE needs pictures of at least {natural.SMALLEST} pixels on a side, not of "
+            f"shape {np.shape(image)}."
+        )
+    return natural.niqe(np.floor(y[..., 0] + 0.5))
 
 
 def detail(hr, sr, scale, max_val=255):
@@ -194,11 +223,11 @@ def evaluate(model, pairs, self_ensemble=False, name="Evaluating", verbose=1):
 
     Returns:
         dict of means over the pictures: `psnr_y`, `ssim_y`, `psnr_rgb`, `ssim_rgb` (the
-        scale shaved off each side), `lpips`, `detail`; median speeds: `images_per_s`,
-        `megapixels_per_s` (of the result); the number of trained `parameters`; and the
-        number of `flat` pictures, which are left out of the means (docs/protocol.md). A
-        mean is NaN where no picture counts, and `lpips` where the weights for it are not
-        installed (docs/protocol.md).
+        scale shaved off each side), `lpips`, `niqe`, `detail`; median speeds:
+        `images_per_s`, `megapixels_per_s` (of the result); the number of trained
+        `parameters`; and the number of `flat` pictures, which are left out of the means
+        (docs/protocol.md). A mean is NaN where no picture counts, and `lpips` and `niqe`
+        where what they need is not installed (docs/protocol.md).
 
     Raises:
         ValueError: as `psnr` and `ssim`, or as `upscale.upscale`.
@@ -242,6 +271,7 @@ def evaluate_each(model, pairs, self_ensemble=False, name="Evaluating", verbose=
             "psnr_rgb": psnr(hr, sr, scale),
             "ssim_rgb": ssim(hr, sr, scale),
             "lpips": _lpips_or_nan(hr, sr),
+            "niqe": _niqe_or_nan(sr),
             "detail": detail(hr, sr, scale),
             "flat": scoring.is_flat(scoring.shaved(hr, scale)),
             "images_per_s": 1 / seconds,
@@ -253,8 +283,14 @@ def evaluate_each(model, pairs, self_ensemble=False, name="Evaluating", verbose=
 
 def _lpips_or_nan(hr, sr):
     """NaN where the weights are not at hand, or the picture is too small."""
-    possible = min(hr.shape[:2]) >= SMALLEST and imagenet.has_weights("alexnet")
-    return lpips(hr, sr) if possible else np.nan
+    large = min(hr.shape[:2]) >= perceptual.SMALLEST
+    return lpips(hr, sr) if large and imagenet.has_weights("alexnet") else np.nan
+
+
+def _niqe_or_nan(sr):
+    """NaN where the parameters are not at hand, or the picture is too small."""
+    large = min(sr.shape[:2]) >= natural.SMALLEST
+    return niqe(sr) if large and natural.has_parameters() else np.nan
 
 
 def _as_uint8(image, name):
@@ -273,7 +309,7 @@ def mean_scores(model, rows):
         if key.endswith("_s"):
             scores[key] = float(np.nanmedian([row[key] for row in rows]))
         elif key != "flat":
-            # NaN: a picture too small for LPIPS, or without detail.
+            # NaN: a picture too small for LPIPS or NIQE, or without detail.
             values = [row[key] for row in counting if not np.isnan(row[key])]
             if key.startswith("psnr"):
                 values = scoring.capped(values)
@@ -291,11 +327,14 @@ def print_table(scores):
     print("Pixels rounded to 8 bits, borders shaved by the scale; Y is MATLAB's luma.")
     if flat := max(row.get("flat", 0) for row in scores.values()):
         print(f"Pictures of one colour, or almost, which count in no mean: {flat}")
-    columns = {**COLUMNS}
-    if np.isnan([row.get("lpips", np.nan) for row in scores.values()]).all():
-        del columns["lpips"]
-        if not imagenet.has_weights("alexnet"):
-            print(f"For LPIPS: {imagenet.GET_WEIGHTS}")
+    missing = [
+        key
+        for key in ("lpips", "niqe")
+        if np.isnan([row.get(key, np.nan) for row in scores.values()]).all()
+    ]
+    columns = {key: title for key, title in COLUMNS.items() if key not in missing}
+    if not (imagenet.has_weights("alexnet") and natural.has_parameters()):
+        print(f"For LPIPS and NIQE: {imagenet.GET_WEIGHTS}")
     width = max(len(name) for name in scores)
     print(" " * width, *(f"{title:>12}" for title in columns.values()))
     for name, row in scores.items():

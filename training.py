@@ -238,7 +238,7 @@ def open_run(model, results, name, settings, networks=None, keep="best", initial
     """
     settings = {key: value for key, value in settings.items() if key != "RESULTS"}
     settings = json.loads(json.dumps(settings, default=str))
-    folder = _folder_of(results, name, settings)
+    folder = folder_of(results, name, settings)
     networks = networks or {"model": model}
     run = Run(model, settings, networks, keep, folder=folder, results=folder)
     _build_optimizers(model)
@@ -266,8 +266,8 @@ def open_run(model, results, name, settings, networks=None, keep="best", initial
     return run
 
 
-def _folder_of(results, name, settings):
-    """The folder of a run, such as results/edsr_x4_leaves."""
+def folder_of(results, name, settings):
+    """The folder of a run, such as results/edsr_x4_leaves: arguments of `open_run`."""
     dataset = pathlib.Path(settings["DATASET"]).expanduser().resolve().name
     scales = settings["SCALES"] if "SCALES" in settings else [settings["SCALE"]]
     scales = "".join(f"x{scale}" for scale in scales)

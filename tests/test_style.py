@@ -20,7 +20,7 @@ SHARED = "data metrics training results drawings hardware settings".split()
 CORE = (
     "files images deep attached saving pixels degradations leaves datasets folders pairs "
     "alignment sources decoded networks keras_files tiles self_ensemble scoring "
-    "batch_scores imagenet lpips state interrupts"
+    "batch_scores imagenet lpips niqe state interrupts"
 ).split()
 # Parts of main() that are functions of their own.
 STAGES = {"srgan": {"train_srresnet", "train_srgan"}}
@@ -155,7 +155,7 @@ def test_private_names_stay_where_they_are(name):
 def test_public_names_are_where_notebooks_look_for_them():
     for name in (
         "data.load data.training_batches data.bicubic_resize data.luma data.draw_leaves "
-        "data.read_image metrics.psnr metrics.ssim metrics.lpips metrics.PSNR metrics.SSIM "
+        "data.read_image metrics.psnr metrics.ssim metrics.lpips metrics.niqe metrics.PSNR metrics.SSIM "
         "metrics.evaluate upscale.upscale upscale.load_network edsr.build_edsr "
         "espcn.build_espcn srgan.build_srresnet srgan.build_discriminator "
         "mdsr.build_mdsr rcan.build_rcan hardware.set_precision"

@@ -29,14 +29,15 @@ def run_train(monkeypatch, run_command, tmp_path):
     """Runs train.py with one recipe, its results in a temporary folder; gives its exit
     status and all it printed."""
 
-    def run(name, script, folder, constants, share=None):
+    def run(name, script, constants, share=None, photographs=()):
         for setting in script.SETTINGS:  # restored when the test ends
             monkeypatch.setattr(script, setting, getattr(script, setting))
-        recipe = (script.__name__, folder, edits(constants))
         monkeypatch.setattr(train, "PROJECT", tmp_path)
-        monkeypatch.setattr(train, "RECIPES", {name: recipe})
+        monkeypatch.setattr(
+            train, "RECIPES", {name: (script.__name__, edits(constants))}
+        )
         monkeypatch.setattr(train, "SHARE", {name: share} if share else {})
-        return run_command(train, name)
+        return run_command(train, name, *photographs)
 
     return run
 
@@ -96,20 +97,21 @@ def test_each_network_has_a_card_with_the_command_that_made_it():
     text = (PROJECT / "weights" / "README.md").read_text(encoding="utf-8")
     for path in FILES:
         (card,) = [x for x in text.splitlines() if x.startswith(f"| `{path.name}`")]
-        assert f"`python weights/train.py {path.stem}`" in card
+        folder = " photographs" * (train.PHOTOGRAPHS in train.RECIPES[path.stem][1])
+        assert f"`python weights/train.py {path.stem}{folder}`" in card
         assert ("¹" in card) == (path.stem in train.SHARE)  # which says it is a mean
     assert {path.stem for path in FILES} == train.RECIPES.keys() - {"edsr_leaves_x4"}
 
 
 @pytest.mark.parametrize("name", train.RECIPES)
 def test_recipe_changes_settings_that_the_script_has(name):
-    script, folder, changes = train.RECIPES[name]
+    script, changes = train.RECIPES[name]
     script = importlib.import_module(script)
     namespace = dict(vars(script))
     settings.change(namespace, script.SETTINGS, changes)
-    network, scale = name.split("_")[0], name.split("_")[-1]
-    assert scale == f"x{namespace['SCALE']}"
-    assert folder == f"{network}_{scale}_{namespace['DATASET']}"
+    assert name.split("_")[0] == script.__name__
+    assert name.split("_")[-1] == f"x{namespace['SCALE']}"
+    assert namespace["DATASET"] in ("leaves", "photographs")
     start = namespace.get("INITIAL_WEIGHTS")
     assert start is None or pathlib.Path(start) in [*FILES, train.LEAVES]
     assert start or name not in train.SHARE
@@ -117,7 +119,7 @@ def test_recipe_changes_settings_that_the_script_has(name):
 
 def test_train_runs_the_script_with_its_settings(run_train, tmp_path, small_leaves):
     constants = {**TINY["espcn"], "DATASET": "leaves", "SCALE": 3}
-    arguments = ("espcn_x3", espcn, "espcn_x3_leaves", constants)
+    arguments = ("espcn_x3", espcn, constants)
     status, out = run_train(*arguments)
     assert status == 0 and "New run" in out
     results = tmp_path / "results" / "weights" / "espcn_x3"
@@ -131,9 +133,34 @@ def test_train_runs_the_script_with_its_settings(run_train, tmp_path, small_leav
     assert "has been trained for all of its 2 epochs" in out
 
 
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["edsr_x4"], "edsr_x4 learns from photographs. Name a folder"),
+        (
+            ["edsr_x2", "my_photos"],
+            "edsr_x2 learns from drawn pictures: name no folder.",
+        ),
+    ],
+)
+def test_recipe_says_whether_it_needs_photographs(arguments, message, run_command):
+    status, _ = run_command(train, *arguments)
+    assert message in status
+
+
 def test_unknown_recipe_is_refused(run_command):
-    status, _ = run_command(train, "nothing")
-    assert status == f"weights/train.py: name one of {', '.join(train.RECIPES)}."
+    assert run_command(train, "nothing")[0] == 2  # argparse's
+
+
+def test_photographs_are_those_of_the_named_folder(
+    run_train, smooth_pictures, tmp_path
+):
+    constants = {**TINY["espcn"], "DATASET": "photographs", "SCALE": 3}
+    status, out = run_train("espcn_x3", espcn, constants, photographs=[smooth_pictures])
+    assert status == 0 and f"{smooth_pictures}: " in out
+    results = tmp_path / "results" / "weights" / "espcn_x3"
+    assert (results / "espcn_x3.keras").exists()
+    assert (results / f"espcn_x3_{smooth_pictures.name}" / "model.keras").exists()
 
 
 def test_mean_of_trained_and_initial_weights_is_included(
@@ -144,7 +171,7 @@ def test_mean_of_trained_and_initial_weights_is_included(
     constants = dict(SCALE=2, FILTERS=4, BLOCKS=2, PATCH_SIZE=12, BATCH_SIZE=2)
     constants |= dict(EPOCHS=1, STEPS_PER_EPOCH=3, LEARNING_RATE=0.1)
     constants |= dict(INITIAL_WEIGHTS=str(start))
-    arguments = ("tiny", edsr, "edsr_x2_leaves", constants, 0.25)
+    arguments = ("tiny", edsr, constants, 0.25)
     status, _ = run_train(*arguments)
     assert status == 0
     results = tmp_path / "results" / "weights" / "tiny"

@@ -1,0 +1,98 @@
+"""Scores networks on LR pictures that were made in different ways.
+
+    python -m benchmarks.kinds Set5/image_SRF_4 weights/edsr_x4.keras \\
+        weights/edsr_realistic_x4.keras
+
+Prints a table of the Y-PSNR on the folder, with bicubic in the first column, and one of
+LPIPS where its weights are installed.
+"""
+
+import argparse
+import sys
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+import data
+import metrics
+from core.degradations import as_jpeg, degrade
+from core.networks import load_network, scale_and_channels
+from core.pixels import to_uint8
+
+QUALITIES = (98, 95, 90, 85, 75, 50)
+
+
+def without_antialiasing(hr, scale, resample):
+    """Shrinks as OpenCV does by default: only the pixels next to each place count."""
+    size = hr.shape[1] // scale, hr.shape[0] // scale
+    matrix = (scale, 0, 0, 0, scale, 0)
+    picture = Image.fromarray(hr)
+    return np.asarray(picture.transform(size, Image.AFFINE, matrix, resample))
+
+
+def blurred(hr, scale, radius):
+    picture = Image.fromarray(hr).filter(ImageFilter.GaussianBlur(radius))
+    return degrade(np.asarray(picture), scale)
+
+
+def noisy(lr, levels):
+    rng = np.random.default_rng(0)
+    return to_uint8(lr + rng.normal(0, levels, lr.shape))
+
+
+def kinds_of_lr(lr, hr, scale, name):
+    """Yields (title, LR) for a pair of pictures, uint8 [h, w, 3] and [H, W, 3].
+
+    Args:
+        lr, hr: a pair, LR by MATLAB's bicubic.
+        scale: int.
+        name: seeds the random degradations.
+    """
+    yield "bicubic, as in the papers", lr
+    for quality in QUALITIES:
+        yield f"bicubic, JPEG {quality}", as_jpeg(lr, quality)
+    yield "bicubic, noise of 5 grey levels", noisy(lr, 5)
+    yield "area", degrade(hr, scale, "area")
+    for title in ("bicubic", "bilinear", "nearest"):
+        kind = Image.Resampling[title.upper()]
+        yield f"{title}, no antialiasing", without_antialiasing(hr, scale, kind)
+    yield "blur of 2 pixels, bicubic", blurred(hr, scale, 2)
+    for title in ("realistic", "web"):
+        yield title, degrade(hr, scale, title, name)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pictures", help="folder to score on")
+    parser.add_argument("networks", nargs="+", help=".keras files of one scale")
+    parser.add_argument("--first", type=int, help="score only so many pictures")
+    options = parser.parse_args()
+    try:
+        models = {path: load_network(path) for path in options.networks}
+        scale, _ = scale_and_channels(models[options.networks[0]])
+        pairs = data.load(options.pictures, "all", scale)
+    except ValueError as error:
+        sys.exit(f"kinds.py: {error}")
+    columns = {}  # title -> list of pairs
+    for number, (lr, hr) in enumerate(pairs.take(options.first or -1)):
+        for title, made in kinds_of_lr(lr.numpy(), hr.numpy(), scale, str(number)):
+            columns.setdefault(title, []).append((made, hr.numpy()))
+    scores = {}
+    for title, made in columns.items():
+        print(title, file=sys.stderr)
+        scores[title] = [
+            metrics.evaluate(model, made, verbose=0)
+            for model in (None, *models.values())
+        ]
+    print("Columns:", ", ".join(["bicubic", *models]))
+    for key, digits in {"psnr_y": 2, "lpips": 3}.items():
+        if np.isnan(scores["area"][0][key]):  # the weights of LPIPS are missing
+            continue
+        print(f"\n{metrics.COLUMNS[key]}")
+        for title, row in scores.items():
+            cells = (f"{each[key]:8.{digits}f}" for each in row)
+            print(f"{title:32}", *cells)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Cuts the squares with the most detail out of photographs, to train on them alone.
+
+    python tools/detail.py my_photos detailed/train
+
+Skies and blurred backgrounds fill much of most photographs, and a network learns little
+from them. The more detailed half of all squares is written, as PNG files.
+"""
+
+import argparse
+import math
+import os
+import pathlib
+import sys
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
+
+import keras
+import numpy as np
+from PIL import Image
+
+PROJECT = pathlib.Path(__file__).parent.parent
+sys.path.insert(0, str(PROJECT))
+
+from core import images
+from core.files import whole_file
+from core.pixels import luma
+
+SIDE = 300  # pixels, roughly: the sides of a picture are divided evenly
+SHARE = 0.5  # of the squares
+
+
+def squares(height, width):
+    """Yields the (top, bottom, left, right) of squares that cover a picture."""
+    rows, columns = (
+        np.linspace(0, side, max(1, round(side / SIDE)) + 1).astype(int)
+        for side in (height, width)
+    )
+    for top, bottom in zip(rows, rows[1:]):
+        for left, right in zip(columns, columns[1:]):
+            yield int(top), int(bottom), int(left), int(right)
+
+
+def detail(image):
+    """How much neighbouring pixels of RGB [H, W, 3] differ: mean slope of the luma."""
+    y = luma(image)[..., 0]
+    return np.hypot(np.diff(y, axis=0)[:, :-1], np.diff(y, axis=1)[:-1]).mean()
+
+
+def rank(files):
+    """All squares of some pictures: list of (file, place), those with most detail first."""
+    found = []
+    progress = keras.utils.Progbar(len(files), unit_name="picture")
+    for file in files:
+        rgb = images.read_image(file)
+        for place in squares(*rgb.shape[:2]):
+            top, bottom, left, right = place
+            found.append((detail(rgb[top:bottom, left:right]), file, place))
+        progress.add(1)
+    found.sort(key=lambda square: -square[0])
+    return [square[1:] for square in found]
+
+
+def cut(file, places, output, number):
+    """Writes squares of a picture; its number keeps pictures of the same name apart."""
+    rgb = images.read_image(file)
+    for top, bottom, left, right in places:
+        target = output / f"{number:05}_{file.stem}_{top}_{left}.png"
+        with whole_file(target) as part:
+            Image.fromarray(rgb[top:bottom, left:right]).save(part, format="png")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pictures", type=pathlib.Path, help="folder of photographs")
+    parser.add_argument(
+        "output", type=pathlib.Path, help="a new folder, for the squares"
+    )
+    options = parser.parse_args()
+    if options.output.exists():
+        sys.exit(f"detail.py: {options.output} exists already: name a new folder.")
+    files = sorted(filter(images.is_named_as_picture, options.pictures.rglob("*")))
+    if not files:
+        sys.exit(f"detail.py: there are no pictures in {options.pictures}.")
+    try:
+        found = rank(files)
+        kept = found[: math.ceil(SHARE * len(found))]
+        options.output.mkdir(parents=True)
+        for number, file in enumerate(files):
+            places = [place for other, place in kept if other == file]
+            if places:
+                cut(file, places, options.output, number)
+    except (ValueError, OSError) as error:
+        sys.exit(f"detail.py: {error}")
+    print(f"{len(kept)} of {len(found)} squares are in {options.output}")
+
+
+if __name__ == "__main__":
+    main()
