@@ -2,7 +2,7 @@
 Title: Image super-resolution with SRResNet and SRGAN
 Author: The maintainers of this repository
 Date created: 2026/11/22
-Last modified: 2026/11/22
+Last modified: 2026/11/27
 Description: Training SRResNet for the highest PSNR, and from it SRGAN for sharp pictures.
 Accelerator: GPU
 """
@@ -61,8 +61,9 @@ import training
 
 Edit these, or set them for one run: `python srgan.py SCALE=2 DATASET=div2k`. Each stage
 that was stopped resumes. If any of them but `EPOCHS` and `GAN_EPOCHS` has changed, the
-results so far are moved aside and a new run starts. After more `EPOCHS` of SRResNet,
-SRGAN starts over from it. (The paper trains on ImageNet.)
+results so far are moved aside and a new run starts, of SRGAN alone if only stage two uses
+the setting. After more `EPOCHS` of SRResNet, SRGAN starts over from it. (The paper trains
+on ImageNet.)
 """
 
 DATASET = "leaves"  # drawn; or "div2k", "bsds500", "flowers", a folder
@@ -87,7 +88,7 @@ ADVERSARIAL = True  # False: the generator learns from the content loss alone
 ADVERSARIAL_WEIGHT = 1e-2  # paper: 1e-3
 RELATIVISTIC = True  # D compares the two kinds, as in ESRGAN; paper: False
 DISCRIMINATOR_FILTERS = 32  # channels of its first layer; paper: 64
-DISCRIMINATOR_NORM = "spectral"  # normalises its layers; paper: "batch"; or None
+DISCRIMINATOR_NORM = "spectral"  # normalises its layers; or "none"; paper: "batch"
 INITIAL_WEIGHTS = None  # a .keras file to train further; if EPOCHS = 0, any network's
 INITIAL_DISCRIMINATOR = None  # a .keras file to start stage two from
 PRECISION = "auto"  # the fastest here; or "float32", "mixed_bfloat16", "mixed_float16"
@@ -221,7 +222,7 @@ def build_discriminator(patch_size, filters=64, units=1024, norm="batch"):
         patch_size: side of the square patches in HR pixels.
         filters: channels after the first convolution; eight times as many at the end.
         units: width of the dense layer.
-        norm: "batch", "spectral" or None: of all convolutions but the first.
+        norm: "batch", "spectral" or "none": of all convolutions but the first.
 
     Returns:
         `keras.Model` from RGB [batch, patch_size, patch_size, 3], 0 to 255, to float32
@@ -230,9 +231,9 @@ def build_discriminator(patch_size, filters=64, units=1024, norm="batch"):
     Raises:
         ValueError: for another `norm`.
     """
-    if norm not in ("batch", "spectral", None):
+    if norm not in ("batch", "spectral", "none"):
         raise ValueError(
-            f'DISCRIMINATOR_NORM = {norm!r} is neither "batch" nor "spectral" nor None.'
+            f'DISCRIMINATOR_NORM = {norm!r} is none of "batch", "spectral" and "none".'
         )
     inputs = keras.Input((patch_size, patch_size, 3), name="picture")
     x = layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name="scale_in")(inputs)
@@ -550,7 +551,8 @@ def fit(run, network, batches, crops, photograph, steps):
 
 def train_srresnet(generator, train, validation, test):
     """Stage one: returns its `training.Run`."""
-    later = ("GAN_", "CONTENT_", "ADVERSARIAL", "VGG_", "INITIAL_DISC")
+    later = ("GAN_", "CONTENT_", "VGG_", "GRID_", "ADVERSARIAL", "RELATIVISTIC")
+    later += ("DISCRIMINATOR_", "INITIAL_DISCRIMINATOR")
     names = [name for name in SETTINGS if not name.startswith(later)]
     chosen = {name: globals()[name] for name in names}
     initial = [(generator, INITIAL_WEIGHTS)]

@@ -57,6 +57,8 @@ def kinds_of_lr(lr, hr, scale, name):
         kind = Image.Resampling[title.upper()]
         yield f"{title}, no antialiasing", without_antialiasing(hr, scale, kind)
     yield "blur of 2 pixels, bicubic", blurred(hr, scale, 2)
+    faults = as_jpeg(noisy(blurred(hr, scale, 1.5), 5), 75)
+    yield "blur, noise and JPEG 75", faults
     for title in ("realistic", "web"):
         yield title, degrade(hr, scale, title, name)
 

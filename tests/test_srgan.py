@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import srgan
 import training
-from core import imagenet
+from core import imagenet, state
 from helpers import TINY, assert_same_state, network_features, noise, read_csv
 
 
@@ -92,10 +92,10 @@ def test_discriminator_with_spectral_normalisation():
     for conv in wrapped:
         kernel = conv.kernel.numpy().reshape(-1, conv.filters)
         np.testing.assert_allclose(np.linalg.norm(kernel, 2), 1, rtol=0.05)
-    plain = srgan.build_discriminator(32, filters=4, units=8, norm=None)
+    plain = srgan.build_discriminator(32, filters=4, units=8, norm="none")
     kinds = {type(layer).__name__ for layer in plain.layers}
     assert not kinds & {"SpectralNormalization", "BatchNormalization"}
-    with pytest.raises(ValueError, match="DISCRIMINATOR_NORM = 'layer' is neither"):
+    with pytest.raises(ValueError, match="DISCRIMINATOR_NORM = 'layer' is none of"):
         srgan.build_discriminator(32, norm="layer")
 
 
@@ -395,6 +395,12 @@ def test_two_stages_in_a_row(run_script, tmp_path, small_discriminator):
         assert (second / name).exists()
     rows = [row["name"] for row in read_csv(second / "scores.csv")]
     assert rows == ["bicubic", "SRResNet", "SRGAN"]
+    # A change of what only stage two uses leaves stage one as it is.
+    settings = state.read_facts(first / training.STATE)["settings"]
+    assert settings.keys() == set(
+        "DATASET DEGRADATION SCALE FILTERS BLOCKS IMAGE_SKIP PATCH_SIZE BATCH_SIZE NOISE "
+        "EPOCHS STEPS_PER_EPOCH LEARNING_RATE WARMUP_STEPS INITIAL_WEIGHTS PRECISION SEED".split()
+    )
     history = read_csv(second / "history.csv")
     assert {"content", "adversarial", "discriminator", "psnr"} <= history[0].keys()
     model = keras.saving.load_model(second / "model.keras")
