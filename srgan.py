@@ -79,7 +79,7 @@ EPOCHS = 10  # of stage one, 0 skips it; paper: 1,000 of 1,000 steps
 GAN_EPOCHS = 5  # of stage two; paper: 200 of 1,000 steps
 STEPS_PER_EPOCH = 200  # batches between validations
 LEARNING_RATE = 1e-3  # of stage one, falls along a cosine; paper: 1e-4
-GAN_LEARNING_RATE = 1e-4  # of both networks; paper: 1e-4, in the second half 1e-5
+GAN_LEARNING_RATE = 1e-4  # of both networks, at last a tenth; paper: the same
 WARMUP_STEPS = 200  # of stage one, steps of rising learning rate; paper: none
 CONTENT_LOSS = "auto"  # "lpips" or "mae"; or "vgg16", "esrgan"; paper: "vgg54"
 VGG_WEIGHTS = None  # a file; None: VGG19's are downloaded, VGG16's have to be installed
@@ -509,7 +509,7 @@ class SRGAN(keras.Model):
 
 The paper's recipe, shorter: for a few thousand steps, a higher learning rate in stage one
 that rises first and then falls along a cosine gets further. In stage two the learning
-rate falls to a tenth for the second half, as in the paper.
+rate falls to a tenth for the last sixth, in the paper for the second half.
 
 PSNR, the peak signal-to-noise ratio in dB, is measured as in the papers: on Y, the luma
 of the picture, without a border of `SCALE` pixels. In stage one the network with the best
@@ -617,7 +617,8 @@ def main():
         LEARNING_RATE, EPOCHS * STEPS_PER_EPOCH, WARMUP_STEPS
     )
     gan_rate = keras.optimizers.schedules.PiecewiseConstantDecay(
-        [GAN_EPOCHS * STEPS_PER_EPOCH // 2], [GAN_LEARNING_RATE, GAN_LEARNING_RATE / 10]
+        [GAN_EPOCHS * STEPS_PER_EPOCH * 5 // 6],
+        [GAN_LEARNING_RATE, GAN_LEARNING_RATE / 10],
     )
     with hardware.devices(BATCH_SIZE):
         if INITIAL_WEIGHTS and not EPOCHS:
@@ -662,7 +663,7 @@ if __name__ == "__main__":
 
 - The paper's best content loss: `CONTENT_LOSS = "vgg54"`, which downloads VGG19 once.
 - An EDSR as SRGAN: `INITIAL_WEIGHTS = "weights/edsr_x4.keras"` and `EPOCHS = 0`.
-- Photographs with noise and traces of JPEG: `DEGRADATION = "web"`.
+- For noisy photographs and JPEG files: `DEGRADATION = "web"`.
 - `python upscale.py photo.jpg --model results/srgan_x4_leaves/model.keras` enlarges your
   pictures with the trained network, and `python compare.py` shows both stages side by
   side.

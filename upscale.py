@@ -265,23 +265,30 @@ def included_network(scale, source, sharper=False):
     Args:
         scale: how much larger the picture is to be.
         source: `pathlib.Path` of the picture.
-        sharper: takes the one from which SRGAN was trained, whatever the picture.
+        sharper: takes one from which an SRGAN was trained, at every size.
 
     Returns:
         `pathlib.Path` of a `.keras` file.
     """
-    if sharper:
-        return WEIGHTS / "edsr_x4.keras"
     if images.format_of(source) == "JPEG":
         return WEIGHTS / "edsr_realistic_x4.keras"
+    if sharper:
+        return WEIGHTS / "edsr_x4.keras"
     return WEIGHTS / f"edsr_x{min(max(2, math.ceil(scale)), 4)}.keras"
 
 
+def srgan_of(path):
+    """The file of the SRGAN beside that of the EDSR it was trained from, such as
+    srgan_x4.keras beside edsr_x4.keras; None if there is none."""
+    other = path.with_name(path.name.replace("edsr", "srgan"))
+    return other if other != path and other.exists() else None
+
+
 def load_with_sharpness(path, sharpness=0.0):
-    """Loads an included EDSR, or its mean with the SRGAN that was trained from it.
+    """Loads an EDSR, or its mean with the SRGAN that was trained from it.
 
     Args:
-        path: `pathlib.Path` of its file.
+        path: `pathlib.Path` of its file, with that of the SRGAN beside it.
         sharpness: share of SRGAN's weights, from 0 to 1 (Wang et al. 2018, "ESRGAN",
             section 3.4).
 
@@ -289,10 +296,7 @@ def load_with_sharpness(path, sharpness=0.0):
         `keras.Model`.
     """
     edsr = load_network(path)
-    if not sharpness:
-        return edsr
-    srgan = load_network(path.with_name(path.name.replace("edsr", "srgan")))
-    return mix(edsr, srgan, sharpness)
+    return mix(edsr, load_network(srgan_of(path)), sharpness) if sharpness else edsr
 
 
 def parse_arguments():
@@ -352,9 +356,10 @@ def main():
     sharpness = options.sharpness or 0
     if not 0 <= sharpness <= 1:
         sys.exit("upscale.py: --sharpness must be from 0 to 1.")
-    if options.sharpness is not None and options.model:
+    if options.sharpness is not None and options.model and not srgan_of(options.model):
         sys.exit(
-            "upscale.py: --sharpness is for the included networks: leave out --model."
+            "upscale.py: --sharpness needs the SRGAN that was trained from --model, beside "
+            "it: srgan_x4.keras beside edsr_x4.keras."
         )
     warnings.filterwarnings("ignore", module="PIL")  # whose warnings name no file
     load = functools.cache(load_with_sharpness)
@@ -390,10 +395,8 @@ def main():
                 large=options.large or source in options.pictures,
                 keep_hidden=options.keep_hidden,
             )
-            if sharpness and images.format_of(source) == "JPEG":
-                notes += " --sharpness sharpens traces of JPEG, too, if there are any."
             if notes:
-                print(notes.strip())
+                print(notes)
         except Exception as error:  # the other pictures are still to be done
             named = str(source) in str(error)
             failures.append(str(error) if named else f"{source}: {error}")

@@ -5,9 +5,7 @@
         --validation bsds500 --test Set5/image_SRF_4 BSDS500/images/val
 
 The second network was trained from the first. Choose the share by the validation
-pictures, since test pictures must not decide anything. For edsr_realistic_x4 name
-results/weights/edsr_realistic_x4/edsr_x4_leaves/model.keras and set `--degradation
-realistic`, which makes the LR pictures of the validation.
+pictures, since test pictures must not decide anything.
 """
 
 import argparse

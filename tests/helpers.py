@@ -85,10 +85,7 @@ TINY = {
 
 def edits(constants):
     """Constants as the command line takes them: ["SCALE=2", "DATASET=div2k", ...]."""
-    return [
-        f"{name}={value if isinstance(value, str) else repr(value)}"
-        for name, value in constants.items()
-    ]
+    return [f"{name}={value}" for name, value in constants.items()]
 
 
 def edited(name, constants):

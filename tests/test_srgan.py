@@ -83,11 +83,12 @@ def test_unknown_scale_is_named():
 
 
 def test_discriminator_with_spectral_normalisation():
+    keras.utils.set_random_seed(0)  # of the start of the power iteration
     model = srgan.build_discriminator(32, filters=4, units=8, norm="spectral")
     spectral = keras.layers.SpectralNormalization
     wrapped = [layer.layer for layer in model.layers if isinstance(layer, spectral)]
     assert [c.filters for c in wrapped] == [4, 8, 8, 16, 16, 32, 32]
-    for _ in range(20):
+    for _ in range(60):
         model(noise(2, 32, 32, 3), training=True)
     for conv in wrapped:
         kernel = conv.kernel.numpy().reshape(-1, conv.filters)

@@ -536,8 +536,10 @@ def test_sharpness_mixes_the_included_networks(
     tiny_network, tmp_path, monkeypatch, run_command
 ):
     monkeypatch.setattr(upscale, "WEIGHTS", tmp_path)
-    edsr, srgan = tiny_network(4), tiny_network(4, seed=1)
-    for name, network in {"edsr_x4": edsr, "srgan_x4": srgan}.items():
+    names = "edsr_x4", "srgan_x4", "edsr_realistic_x4", "srgan_realistic_x4"
+    nets = {name: tiny_network(4, seed=seed) for seed, name in enumerate(names)}
+    edsr, srgan, *realistic = nets.values()
+    for name, network in nets.items():
         networks.save_model(network, tmp_path / f"{name}.keras")
     lr = tmp_path / "a.png"
     save(noise(12, 16, 3), lr)
@@ -549,13 +551,19 @@ def test_sharpness_mixes_the_included_networks(
         expected = upscale.upscale(network, noise(12, 16, 3))
         with Image.open(output / "a_x4.png") as result:
             np.testing.assert_array_equal(result, expected)
-    # Whatever the scale and the format, since there is but one SRGAN.
+    # At every scale, since there are no others; JPEG files with those that know them.
     save(noise(12, 16, 3), tmp_path / "b.jpg")
-    for path in (lr, tmp_path / "b.jpg"):
+    for path, used in (lr, "edsr_x4"), (tmp_path / "b.jpg", "edsr_realistic_x4"):
         arguments = path, "--sharpness", 0.5, "--scale", 2, "--output", tmp_path / "x2"
         status, out = run_command(upscale, *arguments)
-        assert status == 0 and "(edsr_x4, sharpness 0.5)" in out
-        assert ("sharpens traces of JPEG" in out) == (path.suffix == ".jpg")
+        assert status == 0 and f"({used}, sharpness 0.5)" in out
+    # Any pair of files with such names will do.
+    model = tmp_path / "edsr_realistic_x4.keras"
+    arguments = lr, "--model", model, "--sharpness", 0.5, "--output", tmp_path / "own"
+    assert run_command(upscale, *arguments)[0] == 0
+    expected = upscale.upscale(networks.mix(*realistic, 0.5), noise(12, 16, 3))
+    with Image.open(tmp_path / "own" / "a_x4.png") as result:
+        np.testing.assert_array_equal(result, expected)
 
 
 @pytest.mark.parametrize(
@@ -563,7 +571,7 @@ def test_sharpness_mixes_the_included_networks(
     [
         (["--sharpness", "1.5"], "--sharpness must be from 0 to 1"),
         (["--sharpness", "nan"], "--sharpness must be from 0 to 1"),
-        (["--sharpness", "1", "--model", "a.keras"], "leave out --model"),
+        (["--sharpness", "1", "--model", "a.keras"], "srgan_x4.keras beside edsr_x4"),
     ],
 )
 def test_sharpness_that_makes_no_sense_is_refused(arguments, reason, run_command):

@@ -29,14 +29,11 @@ def run_train(monkeypatch, run_command, tmp_path):
     """Runs train.py with one recipe, its results in a temporary folder; gives its exit
     status and all it printed."""
 
-    def run(name, script, constants, share=None, photographs=()):
+    def run(name, script, constants, photographs=()):
         for setting in script.SETTINGS:  # restored when the test ends
             monkeypatch.setattr(script, setting, getattr(script, setting))
         monkeypatch.setattr(train, "PROJECT", tmp_path)
-        monkeypatch.setattr(
-            train, "RECIPES", {name: (script.__name__, edits(constants))}
-        )
-        monkeypatch.setattr(train, "SHARE", {name: share} if share else {})
+        monkeypatch.setattr(train, "RECIPES", {name: (script.__name__, constants)})
         return run_command(train, name, *photographs)
 
     return run
@@ -68,7 +65,8 @@ def test_network_enlarges_a_photograph_better_than_bicubic(path, small_leaves):
     assert channels == (1 if "espcn" in path.stem else 3)
     pairs = [photograph(scale)]
     ours, bicubic = (metrics.evaluate(net, pairs) for net in (model, None))
-    assert ours["psnr_y"] > bicubic["psnr_y"] + 2
+    gain = 1.5 if "srgan" in path.stem else 2  # in dB; an SRGAN is not made for PSNR
+    assert ours["psnr_y"] > bicubic["psnr_y"] + gain
 
 
 def test_realistic_network_is_better_on_jpeg_and_close_without(small_leaves):
@@ -82,13 +80,17 @@ def test_realistic_network_is_better_on_jpeg_and_close_without(small_leaves):
         assert scores[0]["psnr_y"] - scores[1]["psnr_y"] > least
 
 
-def test_srgan_looks_better_for_less_psnr(small_leaves, real_weights):
-    pairs = [photograph(4)]
+@pytest.mark.parametrize("kind", ["x4", "realistic_x4"])
+def test_srgan_looks_better_for_less_psnr(kind, small_leaves, real_weights):
+    lr, hr = photograph(4)
+    pairs = [(as_jpeg(lr, 75) if kind == "realistic_x4" else lr, hr)]
     srgan, edsr = (
-        metrics.evaluate(upscale.load_network(PROJECT / "weights" / name), pairs)
-        for name in ("srgan_x4.keras", "edsr_x4.keras")
+        metrics.evaluate(
+            upscale.load_network(PROJECT / "weights" / f"{name}_{kind}.keras"), pairs
+        )
+        for name in ("srgan", "edsr")
     )
-    assert srgan["detail"] > 1.3 * edsr["detail"]
+    assert srgan["detail"] > edsr["detail"]
     assert srgan["psnr_y"] < edsr["psnr_y"]
     assert srgan["lpips"] < 0.8 * edsr["lpips"]
 
@@ -100,8 +102,8 @@ def test_each_network_has_a_card_with_the_command_that_made_it():
         command = card.split("`")[-2]
         with_folder = command.startswith(f"python weights/train.py {path.stem} ")
         assert with_folder or command == f"python weights/train.py {path.stem}"
-        assert with_folder == (train.PHOTOGRAPHS in train.RECIPES[path.stem][1])
-        assert ("¹" in card) == (path.stem in train.SHARE)  # which says it is a mean
+        learns_from = train.RECIPES[path.stem][1].get("DATASET")
+        assert with_folder == (learns_from == train.PHOTOGRAPHS)
     assert {path.stem for path in FILES} == train.RECIPES.keys() - {"edsr_leaves_x4"}
 
 
@@ -110,13 +112,12 @@ def test_recipe_changes_settings_that_the_script_has(name):
     script, changes = train.RECIPES[name]
     script = importlib.import_module(script)
     namespace = dict(vars(script))
-    settings.change(namespace, script.SETTINGS, changes)
+    settings.change(namespace, script.SETTINGS, edits(changes))
     assert name.split("_")[0] == script.__name__
     assert name.split("_")[-1] == f"x{namespace['SCALE']}"
     assert namespace["DATASET"] in ("leaves", "photographs")
     start = namespace.get("INITIAL_WEIGHTS")
     assert start is None or pathlib.Path(start) in [*FILES, train.LEAVES]
-    assert start or name not in train.SHARE
 
 
 def test_train_runs_the_script_with_its_settings(run_train, tmp_path, small_leaves):
@@ -165,25 +166,16 @@ def test_photographs_are_those_of_the_named_folder(
     assert (results / f"espcn_x3_{smooth_pictures.name}" / "model.keras").exists()
 
 
-def test_mean_of_trained_and_initial_weights_is_included(
+def test_start_that_has_changed_is_refused(
     run_train, tmp_path, small_leaves, tiny_network
 ):
     start = tmp_path / "start.keras"
     training.save_model(tiny_network(2), start)
     constants = dict(SCALE=2, FILTERS=4, BLOCKS=2, PATCH_SIZE=12, BATCH_SIZE=2)
-    constants |= dict(EPOCHS=1, STEPS_PER_EPOCH=3, LEARNING_RATE=0.1)
-    constants |= dict(INITIAL_WEIGHTS=str(start))
-    arguments = ("tiny", edsr, constants, 0.25)
-    status, _ = run_train(*arguments)
-    assert status == 0
-    results = tmp_path / "results" / "weights" / "tiny"
-    paths = start, results / "edsr_x2_leaves" / "model.keras", results / "tiny.keras"
-    before, after, mean = (keras.saving.load_model(p).get_weights() for p in paths)
-    assert any((abs(a - b) > 0.05).any() for a, b in zip(after, before))
-    for a, b, m in zip(after, before, mean):
-        np.testing.assert_allclose(m, 0.25 * a + 0.75 * b, rtol=1e-3, atol=1e-6)
+    constants |= dict(EPOCHS=1, STEPS_PER_EPOCH=3, INITIAL_WEIGHTS=start)
+    assert run_train("tiny", edsr, constants)[0] == 0
     training.save_model(tiny_network(2, seed=1), start)
-    status, _ = run_train(*arguments)
+    status, _ = run_train("tiny", edsr, constants)
     assert "start.keras has changed since the run" in status
 
 

@@ -28,39 +28,56 @@ import settings
 import training
 from core.files import whole_file
 from core.keras_files import leave_out_initializers
-from core.networks import load_network, mix
+from core.networks import load_network
 
-FROM_X2 = f"INITIAL_WEIGHTS={PROJECT / 'weights' / 'edsr_x2.keras'}"
-FROM_X4 = f"INITIAL_WEIGHTS={PROJECT / 'weights' / 'edsr_x4.keras'}"
+WEIGHTS = PROJECT / "weights"
 # Not included: the network for x4 that has seen no photographs.
-LEAVES = PROJECT / "results" / "weights" / "edsr_leaves_x4" / "edsr_leaves_x4.keras"
-FROM_LEAVES = f"INITIAL_WEIGHTS={LEAVES}"
-PHOTOGRAPHS = "DATASET=photographs"  # the folder is named when the recipe is run
+LEAVES = PROJECT / "results/weights/edsr_leaves_x4/edsr_leaves_x4.keras"
+PHOTOGRAPHS = (
+    "photographs"  # stands for the folder that is named when the recipe is run
+)
 # The learning rate is half of what edsr.py has now.
-EDSR = ["STEPS_PER_EPOCH=500", "LEARNING_RATE=4e-4"]
-SRGAN = [PHOTOGRAPHS, "EPOCHS=0", "STEPS_PER_EPOCH=100"]
+EDSR = dict(STEPS_PER_EPOCH=500, LEARNING_RATE=4e-4)
+EDSR_PHOTOGRAPHS = dict(EDSR, DATASET=PHOTOGRAPHS, STEPS_PER_EPOCH=250, EPOCHS=16)
+SRGAN = dict(DATASET=PHOTOGRAPHS, EPOCHS=0, STEPS_PER_EPOCH=100)
 # The script and the settings that differ from its own.
 RECIPES = {
-    "edsr_x2": ("edsr", [*EDSR, "SCALE=2", "EPOCHS=36"]),
-    "edsr_x3": ("edsr", [*EDSR, "SCALE=3", "EPOCHS=20", FROM_X2]),
-    "edsr_leaves_x4": ("edsr", [*EDSR, "EPOCHS=36", FROM_X2]),
-    "edsr_x4": (
+    "edsr_x2": ("edsr", dict(EDSR, SCALE=2, EPOCHS=36)),
+    "edsr_x3": (
         "edsr",
-        [*EDSR, PHOTOGRAPHS, "STEPS_PER_EPOCH=250", "EPOCHS=16", FROM_LEAVES],
+        dict(EDSR, SCALE=3, EPOCHS=20, INITIAL_WEIGHTS=WEIGHTS / "edsr_x2.keras"),
     ),
+    "edsr_leaves_x4": (
+        "edsr",
+        dict(EDSR, EPOCHS=36, INITIAL_WEIGHTS=WEIGHTS / "edsr_x2.keras"),
+    ),
+    "edsr_x4": ("edsr", dict(EDSR_PHOTOGRAPHS, INITIAL_WEIGHTS=LEAVES)),
     "edsr_realistic_x4": (
         "edsr",
-        [*EDSR, "DEGRADATION=('bicubic', 'realistic')", "EPOCHS=12", FROM_LEAVES],
+        dict(
+            EDSR_PHOTOGRAPHS,
+            DEGRADATION=("bicubic", "web"),
+            INITIAL_WEIGHTS=WEIGHTS / "edsr_x4.keras",
+        ),
     ),
-    "espcn_x3": ("espcn", ["SCALE=3"]),
-    "espcn_x4": ("espcn", ["SCALE=4"]),
-    "srgan_x4": ("srgan", [*SRGAN, "GAN_EPOCHS=7", FROM_X4]),
+    "espcn_x3": ("espcn", dict(SCALE=3)),
+    "espcn_x4": ("espcn", dict(SCALE=4)),
+    "srgan_x4": (
+        "srgan",
+        dict(SRGAN, GAN_EPOCHS=18, INITIAL_WEIGHTS=WEIGHTS / "edsr_x4.keras"),
+    ),
+    "srgan_realistic_x4": (
+        "srgan",
+        dict(
+            SRGAN,
+            DEGRADATION="web",
+            PATCH_SIZE=32,
+            BATCH_SIZE=6,
+            GAN_EPOCHS=22,
+            INITIAL_WEIGHTS=WEIGHTS / "edsr_realistic_x4.keras",
+        ),
+    ),
 }
-
-# Where the included network is the mean of the trained one and the one it started from:
-# the share of the trained one (Wang et al. 2018, "ESRGAN", section 3.4). It was chosen on
-# validation pictures, with benchmarks/blend.py.
-SHARE = {"edsr_realistic_x4": 0.7}
 
 
 def pack(model, path):
@@ -94,22 +111,22 @@ def keep_start(path, results):
 
 
 def recipe_of(name, photographs):
-    """The script of a network, and its settings, with the folder of photographs in them.
+    """The script of a network and its settings, with the folder of photographs in them.
 
     Exits where such a folder is needed and not named, or the other way round.
     """
-    script, edits = RECIPES[name]
-    if PHOTOGRAPHS in edits and not photographs:
+    script, chosen = RECIPES[name]
+    needed = chosen.get("DATASET") == PHOTOGRAPHS
+    if needed and not photographs:
         sys.exit(
             f"weights/train.py: {name} learns from photographs. Name a folder with "
             "train/ and validation/ in it: see docs/datasets.md."
         )
-    if photographs and PHOTOGRAPHS not in edits:
+    if photographs and not needed:
         sys.exit(
             f"weights/train.py: {name} learns from drawn pictures: name no folder."
         )
-    named = {PHOTOGRAPHS: f"DATASET={photographs}"}
-    return script, [named.get(edit, edit) for edit in edits]
+    return script, dict(chosen, DATASET=photographs) if needed else chosen
 
 
 def main():
@@ -122,19 +139,17 @@ def main():
     )
     options = parser.parse_args()
     name = options.name
-    script, edits = recipe_of(name, options.photographs)
+    script, chosen = recipe_of(name, options.photographs)
     script = importlib.import_module(script)
     results = PROJECT / "results" / "weights" / name
+    edits = [f"{constant}={value}" for constant, value in chosen.items()]
     settings.change(vars(script), script.SETTINGS, [*edits, f"RESULTS={results}"])
     start = getattr(script, "INITIAL_WEIGHTS", None)
     if start:
         keep_start(pathlib.Path(start), results)
     script.main()
     folder = training.folder_of(results, script.__name__, vars(script))
-    model = load_network(folder / "model.keras")
-    if name in SHARE:
-        model = mix(load_network(start), model, SHARE[name])
-    pack(model, results / f"{name}.keras")
+    pack(load_network(folder / "model.keras"), results / f"{name}.keras")
     print(f"The network as it is included: {results / name}.keras")
 
 
