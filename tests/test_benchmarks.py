@@ -86,6 +86,7 @@ def test_protocols_start_with_that_of_the_papers(
     assert abs(network["all of RGB"] - ours["psnr_rgb"]) < 0.006
 
 
+@pytest.mark.slow
 def test_blend_goes_from_one_network_to_the_other(
     tmp_path, tiny_network, smooth_pictures, run_command
 ):
@@ -151,6 +152,7 @@ def test_scores_are_kept(tmp_path, make_pictures, capsys):
     assert other == [metrics.evaluate(None, b)["psnr_y"]] != first
 
 
+@pytest.mark.slow
 def test_recipes_resume_and_each_trains_for_its_steps(
     tmp_path, small_leaves, make_pictures, monkeypatch, run_command
 ):

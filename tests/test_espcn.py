@@ -177,6 +177,7 @@ def test_early_stopping_counts_on_after_a_restart(run_script, tmp_path):
     assert read_csv(again / "history.csv") == epochs
 
 
+@pytest.mark.slow
 def test_start_of_further_training_is_scored(run_script, tmp_path):
     start, _ = run_script(espcn, **TINY["espcn"], RESULTS=str(tmp_path / "first"))
     further = {"INITIAL_WEIGHTS": str(start / "model.keras"), "LEARNING_RATE": 1e-3}

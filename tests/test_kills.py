@@ -166,6 +166,7 @@ def test_ctrl_c_still_leaves_model_table_and_pictures(tmp_path, smooth_pictures,
     assert finished == 0 if epoch == 0 else finished >= 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_twice_stops_at_once_and_a_second_run_is_refused(
     tmp_path, smooth_pictures
 ):

@@ -96,6 +96,7 @@ def test_run_leaves_everything_the_docs_promise(run_script):
     assert rows == [f"{name} x{scale}" for scale in (2, 3) for name in names]
 
 
+@pytest.mark.slow
 def test_start_of_further_training_is_scored_at_every_scale(run_script, tmp_path):
     start, _ = run_script(mdsr, **TINY["mdsr"], RESULTS=str(tmp_path / "first"))
     further = {"INITIAL_WEIGHTS": str(start), "LEARNING_RATE": 0.5}

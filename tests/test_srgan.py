@@ -309,7 +309,12 @@ def test_step_follows_the_gradients_of_both_losses(relativistic, small_discrimin
 @pytest.mark.parametrize("adversarial_weight", [0, 1e-3])
 @pytest.mark.parametrize(
     "content",
-    ["mse", "mae", "vgg22", pytest.param("vgg54", marks=pytest.mark.slow)],
+    [
+        "mse",
+        "mae",
+        pytest.param("vgg22", marks=pytest.mark.slow),
+        pytest.param("vgg54", marks=pytest.mark.slow),
+    ],
 )
 def test_six_configurations_train(
     content, adversarial_weight, vgg_weights, small_discriminator

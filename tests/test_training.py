@@ -149,6 +149,7 @@ def test_changed_setting_moves_the_old_run_aside(run_edsr):
     assert (folder / "model.keras").exists()
 
 
+@pytest.mark.slow
 def test_changed_network_moves_the_old_run_aside(run_edsr, monkeypatch):
     run_edsr(EPOCHS=1)
     build = edsr.build_edsr
@@ -175,6 +176,7 @@ def test_folder_without_state_is_not_overwritten(run_edsr, tmp_path):
     assert (aside / "model.keras").read_text() == "somebody's"
 
 
+@pytest.mark.slow
 def test_same_seed_same_weights_other_seed_others(run_edsr, tmp_path):
     first, _ = run_edsr(RESULTS=str(tmp_path / "results"))
     first = first.rename(tmp_path / "first")
@@ -187,6 +189,7 @@ def test_same_seed_same_weights_other_seed_others(run_edsr, tmp_path):
 # --- Initial weights ---
 
 
+@pytest.mark.slow
 def test_initial_weights_are_needed_at_the_start_alone(run_edsr, tmp_path):
     folder, _ = run_edsr()
     # Of the same folder, which is moved aside since the learning rate changes.
@@ -249,6 +252,7 @@ def test_start_stands_in_history_curve_and_table(further, smooth_pictures, monke
     assert rows["EDSR"]["psnr_y"] != rows["start"]["psnr_y"]
 
 
+@pytest.mark.slow
 def test_start_is_kept_where_no_epoch_is_better(further):
     start, folder, out = further(LEARNING_RATE=0.5)
     (line,) = [line for line in out.splitlines() if "No epoch was better" in line]
@@ -262,6 +266,7 @@ def test_start_is_kept_where_no_epoch_is_better(further):
     assert_same_weights(folder / "model.keras", start)
 
 
+@pytest.mark.slow
 def test_scoring_the_start_changes_no_weight(further, monkeypatch, tmp_path):
     _, folder, _ = further()
     scored = folder.rename(tmp_path / "scored")

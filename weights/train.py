@@ -33,9 +33,8 @@ from core.networks import load_network
 WEIGHTS = PROJECT / "weights"
 # Not included: the network for x4 that has seen no photographs.
 LEAVES = PROJECT / "results/weights/edsr_leaves_x4/edsr_leaves_x4.keras"
-PHOTOGRAPHS = (
-    "photographs"  # stands for the folder that is named when the recipe is run
-)
+# Stands for the folder that is named when the recipe is run.
+PHOTOGRAPHS = "photographs"
 # The learning rate is half of what edsr.py has now.
 EDSR = dict(STEPS_PER_EPOCH=500, LEARNING_RATE=4e-4)
 EDSR_PHOTOGRAPHS = dict(EDSR, DATASET=PHOTOGRAPHS, STEPS_PER_EPOCH=250, EPOCHS=16)
