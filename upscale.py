@@ -356,7 +356,7 @@ def main():
     sharpness = options.sharpness or 0
     if not 0 <= sharpness <= 1:
         sys.exit("upscale.py: --sharpness must be from 0 to 1.")
-    if options.sharpness is not None and options.model and not srgan_of(options.model):
+    if sharpness and options.model and not srgan_of(options.model):
         sys.exit(
             "upscale.py: --sharpness needs the SRGAN that was trained from --model, beside "
             "it: srgan_x4.keras beside edsr_x4.keras."

@@ -15,19 +15,11 @@ from PIL import Image, ImageFilter
 
 import data
 import metrics
-from core.degradations import as_jpeg, degrade
+from core.degradations import as_jpeg, degrade, without_antialiasing
 from core.networks import load_network, scale_and_channels
 from core.pixels import to_uint8
 
 QUALITIES = (98, 95, 90, 85, 75, 50)
-
-
-def without_antialiasing(hr, scale, resample):
-    """Shrinks as OpenCV does by default: only the pixels next to each place count."""
-    size = hr.shape[1] // scale, hr.shape[0] // scale
-    matrix = (scale, 0, 0, 0, scale, 0)
-    picture = Image.fromarray(hr)
-    return np.asarray(picture.transform(size, Image.AFFINE, matrix, resample))
 
 
 def blurred(hr, scale, radius):
@@ -55,7 +47,8 @@ def kinds_of_lr(lr, hr, scale, name):
     yield "area", degrade(hr, scale, "area")
     for title in ("bicubic", "bilinear", "nearest"):
         kind = Image.Resampling[title.upper()]
-        yield f"{title}, no antialiasing", without_antialiasing(hr, scale, kind)
+        made = without_antialiasing(Image.fromarray(hr), lr.shape[1::-1], kind)
+        yield f"{title}, no antialiasing", np.asarray(made)
     yield "blur of 2 pixels, bicubic", blurred(hr, scale, 2)
     faults = as_jpeg(noisy(blurred(hr, scale, 1.5), 5), 75)
     yield "blur, noise and JPEG 75", faults
@@ -67,7 +60,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pictures", help="folder to score on")
     parser.add_argument("networks", nargs="+", help=".keras files of one scale")
-    parser.add_argument("--first", type=int, help="score only so many pictures")
     options = parser.parse_args()
     try:
         models = {path: load_network(path) for path in options.networks}
@@ -76,9 +68,9 @@ def main():
     except ValueError as error:
         sys.exit(f"kinds.py: {error}")
     columns = {}  # title -> list of pairs
-    for number, (lr, hr) in enumerate(pairs.take(options.first or -1)):
-        for title, made in kinds_of_lr(lr.numpy(), hr.numpy(), scale, str(number)):
-            columns.setdefault(title, []).append((made, hr.numpy()))
+    for number, (lr, hr) in enumerate(pairs.as_numpy_iterator()):
+        for title, made in kinds_of_lr(lr, hr, scale, str(number)):
+            columns.setdefault(title, []).append((made, hr))
     scores = {}
     for title, made in columns.items():
         print(title, file=sys.stderr)

@@ -89,12 +89,24 @@ def _shrink(picture, size, rng):
     if rng.random() < 0.8:
         kind = rng.choice([kinds.BICUBIC, kinds.BOX, kinds.BILINEAR, kinds.LANCZOS])
         return picture.resize(size, Image.Resampling(kind))
-    # Without antialiasing, as in OpenCV and most browsers' canvas.
-    step = [before / after for before, after in zip(picture.size, size)]
     kind = rng.choice([kinds.BICUBIC, kinds.BILINEAR])
+    return without_antialiasing(picture, size, Image.Resampling(kind))
+
+
+def without_antialiasing(picture, size, kind):
+    """Makes a picture smaller as OpenCV does by default, and most browsers' canvas.
+
+    Args:
+        picture: `PIL.Image.Image`.
+        size: (width, height) of the result.
+        kind: `Image.Resampling.BICUBIC`, `BILINEAR` or `NEAREST`.
+
+    Returns:
+        `PIL.Image.Image` in which only the pixels next to each place count.
+    """
+    step = [before / after for before, after in zip(picture.size, size)]
     matrix = (step[0], 0, 0, 0, step[1], 0)
-    affine = Image.Transform.AFFINE
-    return picture.transform(tuple(size), affine, matrix, Image.Resampling(kind))
+    return picture.transform(tuple(size), Image.Transform.AFFINE, matrix, kind)
 
 
 def _with_grain(picture, rng):

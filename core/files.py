@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import importlib.util
 import os
 import pathlib
 import shutil
@@ -92,6 +93,16 @@ def cache_folder():
             f"{folder} cannot be made ({error.strerror}): {way_out}"
         ) from None
     return folder
+
+
+def packaged_file(package, name):
+    """The path of a file in an installed package, which is not imported; None if there is
+    none."""
+    found = importlib.util.find_spec(package)
+    for folder in found.submodule_search_locations if found else []:
+        if (path := pathlib.Path(folder) / name).exists():
+            return path
+    return None
 
 
 def printable(name):

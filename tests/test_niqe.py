@@ -15,7 +15,7 @@ from helpers import noise
 def real_parameters():
     """Skips where the package mmagic is not installed."""
     if not niqe.has_parameters():
-        pytest.skip(f"needs {niqe.GET_PARAMETERS}")
+        pytest.skip(f"needs {niqe.GET_WEIGHTS}")
 
 
 def photograph():

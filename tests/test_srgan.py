@@ -405,7 +405,8 @@ def test_two_stages_in_a_row(run_script, tmp_path, small_discriminator):
     settings = state.read_facts(first / training.STATE)["settings"]
     assert settings.keys() == set(
         "DATASET DEGRADATION SCALE FILTERS BLOCKS IMAGE_SKIP PATCH_SIZE BATCH_SIZE NOISE "
-        "EPOCHS STEPS_PER_EPOCH LEARNING_RATE WARMUP_STEPS INITIAL_WEIGHTS PRECISION SEED".split()
+        "EPOCHS STEPS_PER_EPOCH LEARNING_RATE WARMUP_STEPS INITIAL_WEIGHTS PRECISION "
+        "SEED".split()
     )
     history = read_csv(second / "history.csv")
     assert {"content", "adversarial", "discriminator", "psnr"} <= history[0].keys()

@@ -155,7 +155,8 @@ def test_private_names_stay_where_they_are(name):
 def test_public_names_are_where_notebooks_look_for_them():
     for name in (
         "data.load data.training_batches data.bicubic_resize data.luma data.draw_leaves "
-        "data.read_image metrics.psnr metrics.ssim metrics.lpips metrics.niqe metrics.PSNR metrics.SSIM "
+        "data.read_image metrics.psnr metrics.ssim metrics.lpips metrics.niqe "
+        "metrics.PSNR metrics.SSIM "
         "metrics.evaluate upscale.upscale upscale.load_network edsr.build_edsr "
         "espcn.build_espcn srgan.build_srresnet srgan.build_discriminator "
         "mdsr.build_mdsr rcan.build_rcan hardware.set_precision"

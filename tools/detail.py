@@ -43,6 +43,8 @@ def squares(height, width):
 
 def detail(image):
     """How much neighbouring pixels of RGB [H, W, 3] differ: mean slope of the luma."""
+    if min(image.shape[:2]) < 2:
+        return 0.0
     y = luma(image)[..., 0]
     return np.hypot(np.diff(y, axis=0)[:, :-1], np.diff(y, axis=1)[:-1]).mean()
 
@@ -50,6 +52,7 @@ def detail(image):
 def rank(files):
     """All squares of some pictures: list of (file, place), those with most detail first."""
     found = []
+    print("Looking for detail")
     progress = keras.utils.Progbar(len(files), unit_name="picture")
     for file in files:
         rgb = images.read_image(file)
@@ -61,20 +64,26 @@ def rank(files):
     return [square[1:] for square in found]
 
 
-def cut(file, places, output, number):
-    """Writes squares of a picture; its number keeps pictures of the same name apart."""
-    rgb = images.read_image(file)
-    for top, bottom, left, right in places:
-        target = output / f"{number:05}_{file.stem}_{top}_{left}.png"
-        with whole_file(target) as part:
-            Image.fromarray(rgb[top:bottom, left:right]).save(part, format="png")
+def cut(kept, output):
+    """Writes squares into a folder, numbered by picture, since names may be the same."""
+    places = {}
+    for file, place in kept:
+        places.setdefault(file, []).append(place)
+    print("Writing squares")
+    progress = keras.utils.Progbar(len(places), unit_name="picture")
+    for number, file in enumerate(sorted(places)):
+        rgb = images.read_image(file)
+        for top, bottom, left, right in places[file]:
+            name = f"{number:05}_{file.stem}_{top}_{left}.png"
+            Image.fromarray(rgb[top:bottom, left:right]).save(output / name)
+        progress.add(1)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pictures", type=pathlib.Path, help="folder of photographs")
     parser.add_argument(
-        "output", type=pathlib.Path, help="a new folder, for the squares"
+        "output", type=pathlib.Path, help="a new folder for the squares"
     )
     options = parser.parse_args()
     if options.output.exists():
@@ -85,11 +94,9 @@ def main():
     try:
         found = rank(files)
         kept = found[: math.ceil(SHARE * len(found))]
-        options.output.mkdir(parents=True)
-        for number, file in enumerate(files):
-            places = [place for other, place in kept if other == file]
-            if places:
-                cut(file, places, options.output, number)
+        with whole_file(options.output) as part:
+            part.mkdir()
+            cut(kept, part)
     except (ValueError, OSError) as error:
         sys.exit(f"detail.py: {error}")
     print(f"{len(kept)} of {len(found)} squares are in {options.output}")
