@@ -164,6 +164,8 @@ def test_photographs_are_those_of_the_named_folder(
     results = tmp_path / "results" / "weights" / "espcn_x3"
     assert (results / "espcn_x3.keras").exists()
     assert (results / f"espcn_x3_{smooth_pictures.name}" / "model.keras").exists()
+    status, _ = run_train("espcn_x3", espcn, constants, photographs=["nowhere"])
+    assert status.startswith("weights/train.py: DATASET = 'nowhere' is neither")
 
 
 def test_start_that_has_changed_is_refused(

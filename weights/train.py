@@ -146,7 +146,10 @@ def main():
     start = getattr(script, "INITIAL_WEIGHTS", None)
     if start:
         keep_start(pathlib.Path(start), results)
-    script.main()
+    try:
+        script.main()
+    except ValueError as error:
+        sys.exit(f"weights/train.py: {error}")
     folder = training.folder_of(results, script.__name__, vars(script))
     pack(load_network(folder / "model.keras"), results / f"{name}.keras")
     print(f"The network as it is included: {results / name}.keras")
