@@ -9,6 +9,8 @@ import sys
 
 import keras
 
+from core import precision
+
 
 def set_precision(policy="auto"):
     """Sets Keras' dtype policy, and prints it.
@@ -16,11 +18,8 @@ def set_precision(policy="auto"):
     Variables stay float32 under every policy; what changes is the arithmetic.
 
     Args:
-        policy: `"float32"`, `"mixed_bfloat16"`, `"mixed_float16"`, or `"auto"`: bfloat16
-            where the CPU has AMX or AVX512-BF16 (with TensorFlow; with JAX it gains
-            nothing there) or the GPU is of the Ampere generation or newer, float16
-            (Keras scales the loss) on GPUs of the Volta and Turing generations, else
-            float32.
+        policy: `"float32"`, `"mixed_bfloat16"`, `"mixed_float16"` (Keras then scales the
+            loss), or `"auto"`: the fastest here, see `core.precision.choose`.
 
     Returns:
         Name of the policy set.
@@ -28,12 +27,7 @@ def set_precision(policy="auto"):
     Raises:
         ValueError: for any other policy.
     """
-    policies = ["auto", "float32", "mixed_bfloat16", "mixed_float16"]
-    if policy not in policies:
-        raise ValueError(f"PRECISION = {policy!r} is not one of {policies}.")
-    reason = "as set"
-    if policy == "auto":
-        policy, reason = _best_policy()
+    policy, reason = precision.choose(policy, "PRECISION")
     keras.config.set_dtype_policy(policy)
     print(f"Precision: {policy} ({reason})")
     return policy
@@ -140,7 +134,7 @@ def _join_processes():
 def sharers():
     """Number of devices that share every batch evenly."""
     if keras.backend.backend() == "tensorflow":
-        return max(1, len(_gpus()))
+        return max(1, len(precision.gpus()))
     distribution = keras.distribution.distribution()
     return distribution.num_model_replicas if distribution else 1
 
@@ -196,44 +190,7 @@ def describe():
 
 def compiles_for_each_size():
     """Whether each size of picture takes a compilation, or tuning, of its own."""
-    return keras.backend.backend() == "jax" or bool(_gpus())
-
-
-def _best_policy():
-    """The policy for this machine, and why."""
-    gpus = _gpus()
-    if gpus:
-        generation = min(gpus)
-        if generation >= (8, 0):
-            return "mixed_bfloat16", "the GPU has bfloat16 units"
-        if generation >= (7, 0):
-            return "mixed_float16", "the GPU has float16 units"
-        return "float32", "the GPU has no known half-precision units"
-    if keras.backend.backend() == "jax":
-        return "float32", "bfloat16 gains nothing with JAX on a CPU"
-    for flag in ("amx_bf16", "avx512_bf16"):
-        if flag in _cpu_flags():
-            return "mixed_bfloat16", f"the CPU has {flag}"
-    return "float32", "the CPU has neither amx_bf16 nor avx512_bf16"
-
-
-def _gpus():
-    """CUDA compute capability of each GPU, such as (8, 0)."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        gpus = [device for device in jax.devices() if device.platform == "gpu"]
-        versions = [gpu.compute_capability.split(".") for gpu in gpus]
-        # Those of AMD are names, such as gfx942.
-        return [
-            tuple(map(int, version)) if "".join(version).isdecimal() else (0, 0)
-            for version in versions
-        ]
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    details = map(tf.config.experimental.get_device_details, gpus)
-    return [detail.get("compute_capability", (0, 0)) for detail in details]
+    return keras.backend.backend() == "jax" or bool(precision.gpus())
 
 
 def _gpu_names():
@@ -246,8 +203,3 @@ def _gpu_names():
     gpus = tf.config.list_physical_devices("GPU")
     details = map(tf.config.experimental.get_device_details, gpus)
     return [detail.get("device_name", "GPU") for detail in details]
-
-
-def _cpu_flags():
-    cpuinfo = pathlib.Path("/proc/cpuinfo")  # elsewhere than on Linux: no flags known
-    return set(cpuinfo.read_text().split()) if cpuinfo.exists() else set()

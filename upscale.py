@@ -36,8 +36,9 @@ from core import images
 from core.files import named_errors, whole_file
 from core.networks import load_network, mix, scale_and_channels
 from core.pixels import to_samples, to_uint8
+from core.precision import POLICIES
 from core.saving import FORMATS, fitting, write
-from core.tiles import upscale
+from core.tiles import SMALLEST_TILE, upscale
 
 __all__ = ["upscale", "upscale_file", "load_network", "scale_and_channels"]
 
@@ -56,6 +57,8 @@ def upscale_file(
     progress=None,
     large=False,
     keep_hidden=False,
+    tile=None,
+    precision="auto",
 ):
     """Enlarges a picture file and writes it, whole or not at all.
 
@@ -70,7 +73,7 @@ def upscale_file(
         target: `pathlib.Path` of the file to write: .png, .jpg, .tif or .webp.
         scale: how much larger to make it, any positive number: the network enlarges, and
             bicubic interpolation resizes from there. None for the network's own.
-        self_ensemble, progress: as for `upscale`.
+        self_ensemble, progress, tile, precision: as for `upscale`.
         large: allows more than 179 million pixels.
         keep_hidden: enlarges the colours of fully transparent pixels as they are, in
             place of colours from around them: in games' textures they carry data.
@@ -104,7 +107,7 @@ def upscale_file(
     if picture.alpha is not None and not keep_hidden:
         rgb, note = _fill_hidden(rgb, picture.alpha)
         notes += note
-    samples = upscale(model, rgb, self_ensemble, progress=progress, dtype=dtype)
+    samples = upscale(model, rgb, self_ensemble, tile, progress, dtype, precision)
     if picture.grey:
         samples = _to_grey(samples)
     samples = _resize(samples, size)
@@ -326,6 +329,13 @@ def parse_arguments():
         "that the network makes up",
     )
     add("--self-ensemble", action="store_true", help="better, in eight times the time")
+    add("--tile", type=int, help="largest side of a tile: smaller takes less memory")
+    add(
+        "--precision",
+        default="auto",
+        choices=POLICIES,
+        help="auto: the fastest here; float32: the same pictures on all machines",
+    )
     add("--suffix", help="added to file names; by default such as _x4")
     add(
         "--format",
@@ -351,6 +361,8 @@ def main():
     options = parse_arguments()
     if options.scale is not None and not 0 < options.scale < 100:
         sys.exit("upscale.py: --scale must be more than 0 and less than 100.")
+    if options.tile is not None and options.tile < SMALLEST_TILE:
+        sys.exit(f"upscale.py: --tile must be at least {SMALLEST_TILE} pixels.")
     if options.suffix and pathlib.Path(options.suffix).name != options.suffix:
         sys.exit("upscale.py: --suffix is a part of file names, without slashes.")
     sharpness = options.sharpness or 0
@@ -394,6 +406,8 @@ def main():
                 progress=lambda part: bar.update(round(100 * part)),
                 large=options.large or source in options.pictures,
                 keep_hidden=options.keep_hidden,
+                tile=options.tile,
+                precision=options.precision,
             )
             if notes:
                 print(notes)

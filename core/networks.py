@@ -1,13 +1,12 @@
 """Networks as objects and files: loading, saving, what can be read off them, weights to
 start from."""
 
-import functools
 import math
-import weakref
 
 import keras
 
 from core.files import whole_file
+from core.graphs import inner_part, once
 from core.keras_files import leave_out_initializers, load_model
 
 # Whatever keras.json says, which often stems from another project.
@@ -85,18 +84,66 @@ def float32_copy(model):
         output become that one.
     """
 
+    copy = _clone(model, lambda layer: "float32")
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def in_precision(model, policy):
+    """The same network under another dtype policy, to enlarge in.
+
+    The policy holds between the first layer that was trained and the last. These two, and
+    what passes the picture on beside them, stay in float32: bfloat16 has only 8 bits of
+    precision, and the picture 8. Networks with layers of somebody's own stay as they are.
+
+    Args:
+        model: `keras.Model`.
+        policy: name of a dtype policy of Keras.
+
+    Returns:
+        `keras.Model` with the weights that `model` has now; `model` itself if there is
+        nothing to change.
+    """
+    if copy := _in_precision(model, policy):
+        copy.set_weights(model.get_weights())
+        return copy
+    return model
+
+
+@once
+def _in_precision(model, policy):
+    """None where nothing is to be changed."""
+    part = inner_part(model)
+    wanted = {
+        layer.name: policy if layer.name in part else "float32"
+        for layer in model.layers
+    }
+    known = all(
+        type(layer).__module__.startswith("keras.")
+        and not isinstance(layer, keras.layers.Lambda)
+        for layer in model.layers
+    )
+    if all(layer.dtype_policy.name == wanted[layer.name] for layer in model.layers):
+        return None
+    if not part or not known:
+        return None
+    return _clone(model, lambda layer: wanted.get(layer.name, "float32"))
+
+
+def _clone(model, policy_of):
+    """A copy of a network with new weights, not compiled, each layer under the policy that
+    a function of it names."""
+
     def clone(layer):
         config = layer.get_config()
         if "dtype" in config:
-            config["dtype"] = "float32"
+            config["dtype"] = policy_of(layer)
         if "synchronized" in config:  # between devices, which TensorFlow alone can
             config["synchronized"] = False
         return layer.__class__.from_config(config)
 
     uncompiled = _simplified(model)
-    copy = keras.models.clone_model(uncompiled, clone_function=clone, recursive=True)
-    copy.set_weights(model.get_weights())
-    return copy
+    return keras.models.clone_model(uncompiled, clone_function=clone, recursive=True)
 
 
 def mix(first, second, share):
@@ -128,20 +175,6 @@ def mix(first, second, share):
 # --- What can be read off a network ----------------------------------------------------
 
 
-def _once(function):
-    """Remembers what a function gave for a model, for as long as that lives. Thus nothing
-    is worked out, or compiled, again for every picture."""
-    known = weakref.WeakKeyDictionary()
-
-    @functools.wraps(function)
-    def remembered(model):
-        if model not in known:
-            known[model] = function(model)
-        return known[model]
-
-    return remembered
-
-
 def as_network(model):
     """The same network with one tensor in and one out.
 
@@ -171,7 +204,7 @@ def as_network(model):
     return model if simple else _simplified(model)
 
 
-@_once
+@once
 def _simplified(model):
     return keras.Model(_only(model.inputs), _only(model.outputs), name=model.name)
 
@@ -180,7 +213,7 @@ def _only(tensors):
     return tensors[0] if len(tensors) == 1 else tensors
 
 
-@_once
+@once
 def scale_and_channels(model):
     """Reads off a network how much it enlarges, and whether it takes RGB or luma.
 
@@ -249,34 +282,6 @@ def _channels(model):
         if applies:
             raise ValueError(f"{model.name} {reason}.")
     return channels
-
-
-@_once
-def receptive_radius(model):
-    """How far, in input pixels, an output pixel looks at most: the sum of the radii of
-    all kernels, each as often as it is applied. An upper bound, since some work on
-    enlarged pixels or in parallel, for networks without strides and pooling."""
-    radius = 0
-    times = _applications(model)
-    for layer in model.layers:
-        own = 0
-        if isinstance(layer, keras.Model):
-            own = receptive_radius(layer)
-        elif hasattr(layer, "kernel_size"):
-            sizes = zip(layer.kernel_size, layer.dilation_rate)
-            own = max(size // 2 * dilation for size, dilation in sizes)
-        radius += own * times.get(layer.name, 1)
-    return radius
-
-
-def _applications(model):
-    """How often each layer is applied, by name, as far as that is known."""
-    try:
-        layers = model.get_config()["layers"]
-    except Exception:  # of a class of somebody's own
-        return {}
-    nodes = {layer["config"]["name"]: layer.get("inbound_nodes") for layer in layers}
-    return {name: len(of_layer) for name, of_layer in nodes.items() if of_layer}
 
 
 def count_parameters(model):

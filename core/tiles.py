@@ -1,14 +1,22 @@
 """Enlarges a picture in memory, in tiles; of luma networks Y alone."""
 
 import contextlib
+import itertools
 
 import keras
 import numpy as np
 
-from core.networks import as_network, receptive_radius, scale_and_channels
+from core import precision as precisions
+from core.graphs import halves, receptive_radius
+from core.networks import as_network, in_precision, scale_and_channels
 from core.pixels import bicubic_resize, check_range, luma, to_samples
 from core.self_ensemble import mean_of_turns
 
+# Sides of tiles in pixels of the picture. Of an EDSR the first half takes about 1 kB for
+# each of these, the second, and with it the whole, 12 kB.
+TILE = 1024
+TILE_OF_WHOLE = 512
+TILE_OF_SECOND_HALF = 256
 SMALLEST_TILE = 32
 
 
@@ -21,20 +29,30 @@ def enlarge(model, lr, scale, self_ensemble=False):
         scale: that of the network.
 
     Returns:
-        uint8 array [h*scale, w*scale, 3].
+        uint8 array [h*scale, w*scale, 3], in float32 on all machines.
     """
     if model is None:
         return bicubic_resize(lr, lr.shape[0] * scale, lr.shape[1] * scale)
-    return upscale(model, lr, self_ensemble)
+    return upscale(model, lr, self_ensemble, precision="float32")
 
 
-def upscale(model, image, self_ensemble=False, tile=512, progress=None, dtype=np.uint8):
+def upscale(
+    model,
+    image,
+    self_ensemble=False,
+    tile=None,
+    progress=None,
+    dtype=np.uint8,
+    precision="auto",
+):
     """Enlarges a picture with a trained network.
 
     The picture goes through the network in overlapping tiles of one size, so that only
     the result grows with it. The overlap covers the network's receptive field, at most a
     quarter of a tile: up to there the result is that of the whole. A network that looks
-    at the whole picture (RCAN's pooling) sees only the tile.
+    at the whole picture (RCAN's pooling) sees only the tile. What a network does on
+    enlarged pixels, it does in smaller tiles, with a smaller overlap (see
+    `core.graphs.halves`).
 
     Where a tile does not fit into the memory of the device, smaller ones are tried.
 
@@ -46,17 +64,22 @@ def upscale(model, image, self_ensemble=False, tile=512, progress=None, dtype=np
         self_ensemble: averages the network's answers to the eight turns and mirrorings
             of each tile ("EDSR+", Lim et al. 2017, section 4.3), for eight times the
             work.
-        tile: largest side of a tile in pixels of `image`. Smaller tiles need less
-            memory and more time: the network computes the overlaps twice.
+        tile: largest side of a tile in pixels of `image`; None for 1024, or 512 where the
+            network cannot be cut in halves. Smaller tiles need less memory and more time:
+            the network computes the overlaps twice.
         progress: function called after every tile with the share that is done, 0 to 1.
         dtype: type of the result, uint8 or uint16.
+        precision: "float32", "mixed_bfloat16", "mixed_float16", or "auto": the fastest
+            here (see `core.precision.choose`), and float32 for uint16. The first and
+            the last layer are in float32 in any of them.
 
     Returns:
         RGB array [H*scale, W*scale, 3]: uint8, 0 to 255, or uint16, 0 to 65535.
 
     Raises:
         ValueError: if `image` is not RGB or plainly has another range (0 to 1, 16 bits),
-            the model is not such a network, or its output is not finite.
+            the model is not such a network, its output is not finite, or there is no such
+            precision.
         MemoryError: if not even the smallest tile fits.
     """
     image = np.asarray(image)
@@ -65,20 +88,28 @@ def upscale(model, image, self_ensemble=False, tile=512, progress=None, dtype=np
     check_range(image, "image", "multiply pixels from 0 to 1 by 255")
     model = as_network(model)
     scale, channels = scale_and_channels(model)
+    if precision == "auto" and dtype == np.uint16:
+        precision = "float32"
+    model = in_precision(model, precisions.choose(precision, "precision")[0])
     height, width = image.shape[:2]
     result = np.empty((height * scale, width * scale, 3), dtype)
-    radius = receptive_radius(model)
+    tile = tile or (TILE if halves(model) else TILE_OF_WHOLE)
 
-    def enlarge_window(window):
-        if channels == 3:
-            enlarged = _predict(model, window, self_ensemble)
-        else:
-            enlarged = _enlarge_luma(model, window, scale, self_ensemble)
+    def enlarge_window(rows, columns, progress):
+        window, size = image[rows, columns], min(tile, TILE_OF_SECOND_HALF)
+        if channels == 1:
+            window = window.astype(np.float64)
+            y = luma(window).astype(np.float32)
+            enlarged = _predict(model, y, scale, size, self_ensemble, progress)
+            return to_samples(_with_luma(window, enlarged), dtype)
+        enlarged = _predict(model, window, scale, size, self_ensemble, progress)
         return to_samples(enlarged, dtype)
 
     while True:
         try:
-            _in_tiles(enlarge_window, image, result, tile, radius, progress)
+            _in_tiles(
+                enlarge_window, result, scale, tile, receptive_radius(model), progress
+            )
             return result
         except Exception as error:  # each backend has its own
             short = ("RESOURCE_EXHAUSTED", "OOM when allocating")
@@ -94,10 +125,14 @@ def upscale(model, image, self_ensemble=False, tile=512, progress=None, dtype=np
             print(f"Out of memory: continuing with tiles of {tile} pixels")
 
 
-def _in_tiles(enlarge, image, result, tile, radius, progress):
-    """Fills the result with the enlargements of overlapping windows."""
-    height, width = image.shape[:2]
-    scale = result.shape[0] // height
+def _in_tiles(enlarge, result, scale, tile, radius, progress):
+    """Fills an array [H*scale, W*scale, C] with the enlargements of overlapping windows.
+
+    Args:
+        enlarge: function of the rows and the columns of a window, slices of [H, W], and of
+            a function to report its own progress to.
+    """
+    height, width = (side // scale for side in result.shape[:2])
     overlap = min(max(radius, 2), tile // 4)  # bicubic looks at 2 pixels
     windows = [
         (*rows, *columns)
@@ -106,13 +141,18 @@ def _in_tiles(enlarge, image, result, tile, radius, progress):
     ]
     for number, window in enumerate(windows):
         y, y_end, top, bottom, x, x_end, left, right = window
-        enlarged = enlarge(image[y:y_end, x:x_end])
+        part = _part(progress, number, len(windows))
+        enlarged = enlarge(slice(y, y_end), slice(x, x_end), part)
         result[top * scale : bottom * scale, left * scale : right * scale] = enlarged[
             (top - y) * scale : (bottom - y) * scale,
             (left - x) * scale : (right - x) * scale,
         ]
-        if progress:
-            progress((number + 1) / len(windows))
+        part(1)
+
+
+def _part(progress, number, count):
+    """What reports the share of one of `count` equal parts as a share of them all."""
+    return lambda share: progress and progress((number + share) / count)
 
 
 def _windows(length, tile, overlap):
@@ -129,30 +169,57 @@ def _windows(length, tile, overlap):
     return list(zip(starts, ends, [0, *cuts], [*cuts, length]))
 
 
-def _enlarge_luma(model, image, scale, self_ensemble):
-    """A float array, not clipped."""
-    image = image.astype(np.float64)
-    y = _predict(model, luma(image).astype(np.float32), self_ensemble)
+def _with_luma(rgb, y):
+    """A picture with bicubic colours and the luma that a network gave: a float array, not
+    clipped."""
     # Cb and Cr are differences to Y: enlarging RGB and replacing its Y enlarges them.
-    height, width = (side * scale for side in image.shape[:2])
-    rgb = bicubic_resize(image, height, width)
+    rgb = bicubic_resize(rgb, *y.shape[:2])
     return rgb + (y - luma(rgb)) * (255 / 219)
 
 
-def _predict(model, image, eight_turns):
-    """The network's output for an array [h, w, C], or the mean over its eight turns."""
+def _predict(model, image, scale, tile, eight_turns, progress):
+    """The network's output for an array [h, w, C], or the mean over its eight turns.
 
-    def predict(image):
-        with _whole_batches():
-            return np.asarray(model.predict_on_batch(image[None]))[0]
-
-    enlarged = mean_of_turns(predict, image) if eight_turns else predict(image)
+    Args:
+        tile: largest side of the tiles of its second half.
+    """
+    if eight_turns:
+        parts = (_part(progress, number, 8) for number in itertools.count())
+        enlarged = mean_of_turns(
+            lambda turned: _run_halves(model, turned, scale, tile, next(parts)), image
+        )
+    else:
+        enlarged = _run_halves(model, image, scale, tile, progress)
     if not np.isfinite(enlarged).all():
         raise ValueError(
             f"The output of {model.name} is not finite: its file is damaged, or its "
             "training failed."
         )
     return enlarged
+
+
+def _run_halves(model, image, scale, tile, progress):
+    """The first half at once, the second in tiles."""
+    if not halves(model):
+        return _run(model, image)
+    first, second = halves(model)
+    features = _run(first, image)
+    height, width, channels = image.shape
+    result = np.empty((height * scale, width * scale, channels), np.float32)
+
+    def enlarge(rows, columns, progress):
+        return _run(second, image[rows, columns], features[rows, columns])
+
+    _in_tiles(enlarge, result, scale, tile, receptive_radius(second), progress)
+    return result
+
+
+def _run(model, *arrays):
+    """The output of a network for one picture, or a picture and its features."""
+    batches = [array[None] for array in arrays]
+    with _whole_batches():
+        inputs = batches if len(batches) > 1 else batches[0]
+        return np.asarray(model.predict_on_batch(inputs))[0]
 
 
 @contextlib.contextmanager

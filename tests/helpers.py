@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 
+import keras
 import numpy as np
 from PIL import Image
 
@@ -160,6 +161,13 @@ def save(pixels, path):
 def names(dataset, split, scale=2):
     """The files of a split."""
     return set(data.load(dataset, split, scale).pictures.names)
+
+
+def model_of(*layers, channels=3, name="some"):
+    inputs = outputs = keras.Input((None, None, channels))
+    for layer in layers:
+        outputs = layer(outputs)
+    return keras.Model(inputs, outputs, name=name)
 
 
 def random_weights(model, seed=0):

@@ -33,8 +33,8 @@ TWO_DEVICES = """
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
-import hardware
-hardware._gpus = lambda: [(8, 0), (8, 0)]
+from core import precision
+precision.gpus = lambda: [(8, 0), (8, 0)]
 """
 
 

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import hardware
+from core import precision
 
 LINUX = sys.platform == "linux"
 
@@ -35,8 +36,8 @@ def test_policy_is_set_and_printed(policy, capsys):
     ],
 )
 def test_auto_follows_the_hardware(monkeypatch, gpus, flags, policy):
-    monkeypatch.setattr(hardware, "_gpus", lambda: gpus)
-    monkeypatch.setattr(hardware, "_cpu_flags", lambda: flags)
+    monkeypatch.setattr(precision, "gpus", lambda: gpus)
+    monkeypatch.setattr(precision, "cpu_flags", lambda: flags)
     assert hardware.set_precision("auto") == policy
 
 
@@ -62,7 +63,7 @@ def test_devices_are_printed(capsys):
 
 
 def test_several_gpus_share_each_batch(monkeypatch):
-    monkeypatch.setattr(hardware, "_gpus", lambda: [(9, 0), (9, 0)])
+    monkeypatch.setattr(precision, "gpus", lambda: [(9, 0), (9, 0)])
     with hardware.devices(4):
         assert tf.distribute.has_strategy()
     with pytest.raises(
@@ -78,7 +79,7 @@ def test_jax_names_gpus_of_amd_where_cuda_has_numbers(monkeypatch):
     for capability, expected in {"9.0": (9, 0), "gfx942": (0, 0)}.items():
         gpu = types.SimpleNamespace(platform="gpu", compute_capability=capability)
         monkeypatch.setattr(jax, "devices", lambda: [gpu])
-        assert hardware._gpus() == [expected]
+        assert precision.gpus() == [expected]
 
 
 def test_unknown_policy_is_named():
@@ -101,7 +102,7 @@ def test_machine_is_named_by_processor_cores_and_gpus(monkeypatch):
 
 
 def test_no_gpu_is_used_unless_there_are_several(monkeypatch):
-    monkeypatch.setattr(hardware, "_gpus", lambda: [(9, 0)])
+    monkeypatch.setattr(precision, "gpus", lambda: [(9, 0)])
     with hardware.devices(3):
         assert not tf.distribute.has_strategy()
     assert hardware.sharers() == 1
@@ -123,9 +124,9 @@ def test_several_processes_need_jax(monkeypatch):
 
 
 def test_networks_are_compiled_for_each_size_on_a_gpu(monkeypatch):
-    monkeypatch.setattr(hardware, "_gpus", lambda: [])
+    monkeypatch.setattr(precision, "gpus", lambda: [])
     assert not hardware.compiles_for_each_size()
-    monkeypatch.setattr(hardware, "_gpus", lambda: [(9, 0)])
+    monkeypatch.setattr(precision, "gpus", lambda: [(9, 0)])
     assert hardware.compiles_for_each_size()
 
 

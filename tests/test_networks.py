@@ -18,8 +18,8 @@ import mdsr
 import metrics
 import srgan
 import upscale
-from core import networks
-from helpers import PROJECT, noise, parameters, random_weights
+from core import graphs, networks
+from helpers import PROJECT, model_of, noise, parameters, random_weights
 
 # --- Files ---
 
@@ -35,6 +35,55 @@ def test_float32_copy_keeps_the_network(tiny_network):
     assert {layer.dtype for layer in copy.layers} == {"float32"}
     image = np.random.default_rng(0).uniform(0, 255, (1, 8, 8, 3))
     np.testing.assert_array_equal(copy(image), reference(image))
+
+
+def policies(model):
+    return {layer.name: layer.dtype_policy.name for layer in model.layers}
+
+
+@pytest.mark.parametrize("image_skip", [True, False])
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_first_and_last_layer_keep_the_precision_of_the_picture(image_skip, policy):
+    model = edsr.build_edsr(2, 4, 1, image_skip=image_skip)
+    model.compile("adam", lambda y_true, y_pred: y_pred - y_true)  # nowhere registered
+    kept = {"lr", "scale_in", "head", "tail", "scale_out", "image_skip", "sr"}
+    expected = dict.fromkeys(policies(model), policy)
+    expected |= {name: "float32" for name in kept & set(expected)}
+    other = networks.in_precision(model, policy)
+    assert policies(other) == expected
+    assert set(policies(model).values()) == {"float32"}
+
+
+def test_precision_can_be_raised_again():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model = edsr.build_edsr(2, 4, 1)
+    keras.config.set_dtype_policy("float32")
+    raised = networks.in_precision(model, "float32")
+    assert set(policies(raised).values()) == {"float32"}
+    assert networks.in_precision(raised, "float32") is raised
+    np.testing.assert_array_equal(raised.get_weights()[0], model.get_weights()[0])
+
+
+def test_weights_in_another_precision_are_those_of_now(tiny_network):
+    model = tiny_network(2)
+    networks.in_precision(model, "mixed_bfloat16")
+    model.set_weights(tiny_network(2, seed=1).get_weights())
+    now = networks.in_precision(model, "mixed_bfloat16")
+    assert now is networks.in_precision(model, "mixed_bfloat16")
+    for ours, weights in zip(now.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, weights)
+
+
+class Doubled(keras.layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+
+@pytest.mark.parametrize("own", [Doubled(), keras.layers.Lambda(lambda x: 2 * x)])
+def test_networks_with_layers_of_somebodys_own_keep_their_precision(own):
+    convolutions = [keras.layers.Conv2D(3, 3, padding="same") for _ in range(3)]
+    model = model_of(*convolutions[:2], own, convolutions[2])
+    assert networks.in_precision(model, "mixed_bfloat16") is model
 
 
 @pytest.mark.parametrize(
@@ -153,7 +202,8 @@ def test_same_network_is_made_once_and_not_kept():
     model = repeat_twice("lists")
     first, gone = networks.as_network(model), weakref.ref(model)
     assert networks.as_network(model) is first is not model
-    networks.receptive_radius(model), networks.scale_and_channels(model)
+    graphs.receptive_radius(model), networks.scale_and_channels(model)
+    graphs.halves(first), networks.in_precision(first, "mixed_bfloat16")
     del model
     gc.collect()
     assert gone() is None
@@ -201,13 +251,6 @@ def test_compiled_networks_load_without_what_they_were_compiled_with(tmp_path):
 
 
 # --- What can be read off a network ---
-
-
-def model_of(*layers, channels=3, name="some"):
-    inputs = outputs = keras.Input((None, None, channels))
-    for layer in layers:
-        outputs = layer(outputs)
-    return keras.Model(inputs, outputs, name=name)
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 8])
@@ -297,36 +340,6 @@ def test_models_that_do_not_enlarge_are_refused_with_the_reason(model, message):
 
 def test_batches_of_one_are_networks():
     assert networks.scale_and_channels(from_shape(None, None, 3, batch=1)) == (1, 3)
-
-
-def test_radius_is_the_sum_of_the_kernels(tiny_network):
-    # head, 2 blocks of 2, body end, two upsampling stages, tail, and the image skip
-    assert networks.receptive_radius(tiny_network(4)) == 1 + 4 + 1 + 2 + 1 + 1
-
-
-def farthest(model):
-    """How far the input is from the outputs that it changes, as measured."""
-    image = np.zeros((1, 41, 41, 3), np.float32)
-    spot = image.copy()
-    spot[0, 20, 20] = 1
-    changed = np.any(model(spot) != model(image), axis=-1)[0]
-    return max(np.abs(np.argwhere(changed) - 20).max(axis=0))
-
-
-def test_radius_counts_layers_as_often_as_they_are_applied():
-    layer = keras.layers.Conv2D(3, 3, padding="same", dilation_rate=2)
-    inner = model_of(layer, layer, layer)
-    inputs = keras.Input((None, None, 3))
-    outputs = inner(keras.layers.Conv2D(3, 5, padding="same")(inner(inputs)))
-    model = keras.Model(inputs, outputs)
-    assert networks.receptive_radius(inner) == farthest(inner) == 6
-    assert networks.receptive_radius(model) == farthest(model) == 6 + 2 + 6
-    for wrapped in (
-        keras.Model([inputs], [outputs]),
-        keras.Sequential([keras.Input((None, None, 3)), model]),
-    ):
-        assert networks.receptive_radius(wrapped) == 14
-        assert networks.receptive_radius(networks.as_network(wrapped)) == 14
 
 
 def test_parameters_are_counted(tiny_network):

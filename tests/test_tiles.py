@@ -21,7 +21,7 @@ def untiled(model, image):
 def test_tiles_give_what_the_whole_gives(tiny_network, scale, size):
     model = tiny_network(scale)
     image = noise(*size, 3)
-    result = upscale.upscale(model, image, tile=32)
+    result = upscale.upscale(model, image, tile=32, precision="float32")
     assert result.shape == (size[0] * scale, size[1] * scale, 3)
     assert result.dtype == np.uint8
     difference = np.abs(result.astype(int) - untiled(model, image))
@@ -31,7 +31,7 @@ def test_tiles_give_what_the_whole_gives(tiny_network, scale, size):
 def test_tiles_without_overlap_would_be_seen(tiny_network, monkeypatch):
     model, image = tiny_network(2), noise(61, 90, 3)
     monkeypatch.setattr(tiles, "receptive_radius", lambda model: 0)
-    result = upscale.upscale(model, image, tile=32)
+    result = upscale.upscale(model, image, tile=32, precision="float32")
     assert np.abs(result.astype(int) - untiled(model, image)).max() > 10
 
 
@@ -56,7 +56,7 @@ def test_self_ensemble_is_the_mean_of_eight_turns(tiny_network):
             x = np.rot90(image[::-1] if mirrored else image, turn)
             y = np.rot90(model(x[None]).numpy()[0], -turn)
             total += y[::-1] if mirrored else y
-    result = upscale.upscale(model, image, self_ensemble=True)
+    result = upscale.upscale(model, image, self_ensemble=True, precision="float32")
     expected = to_uint8(total / 8)
     assert np.abs(result.astype(int) - expected).max() <= 1
     assert (result == expected).mean() > 0.99
@@ -94,7 +94,7 @@ def test_pixels_of_another_range_are_refused(tiny_network):
         ValueError, match="by 255; if it is almost black, pass it as uint8"
     ):
         upscale.upscale(model, dark.astype(np.float32))
-    result = upscale.upscale(model, dark)
+    result = upscale.upscale(model, dark, precision="float32")
     np.testing.assert_array_equal(result, untiled(model, dark))
     upscale.upscale(model, np.zeros((9, 9, 3)))
 
@@ -112,33 +112,36 @@ def test_without_a_network_it_is_bicubic():
 
 
 def test_smaller_tiles_when_memory_is_short(tiny_network, monkeypatch, capsys):
-    model = tiny_network(2)
-    image = noise(70, 80, 3)
-    expected = upscale.upscale(model, image)
-    predict = model.predict_on_batch
+    model, image, run = tiny_network(2), noise(70, 80, 3), tiles._run
+    expected = upscale.upscale(model, image, precision="float32")
 
-    def short_of_memory(window, limit=40 * 40):
-        if window.shape[1] * window.shape[2] > limit:
+    def short_of_memory(model, *arrays):
+        if any(array.shape[0] * array.shape[1] > 40 * 40 for array in arrays):
             raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
-        return predict(window)
+        return run(model, *arrays)
 
-    monkeypatch.setattr(model, "predict_on_batch", short_of_memory)
-    difference = np.abs(upscale.upscale(model, image).astype(int) - expected)
-    assert difference.max() <= 1
+    monkeypatch.setattr(tiles, "_run", short_of_memory)
+    result = upscale.upscale(model, image, precision="float32")
+    assert np.abs(result.astype(int) - expected).max() <= 1
     assert "continuing with tiles of 40 pixels" in capsys.readouterr().out
-    monkeypatch.setattr(model, "predict_on_batch", lambda w: short_of_memory(w, 0))
+
+
+def test_not_even_the_smallest_tile_fits(tiny_network, monkeypatch):
+    def short_of_memory(model, *arrays):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    monkeypatch.setattr(tiles, "_run", short_of_memory)
     with pytest.raises(MemoryError, match="does not fit into the device's memory"):
-        upscale.upscale(model, image)
+        upscale.upscale(tiny_network(2), noise(70, 80, 3))
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory(tiny_network, monkeypatch):
-    def broken(window):
+    def broken(model, *arrays):
         raise RuntimeError("INVALID_ARGUMENT")
 
-    model = tiny_network(2)
-    monkeypatch.setattr(model, "predict_on_batch", broken)
+    monkeypatch.setattr(tiles, "_run", broken)
     with pytest.raises(RuntimeError, match="INVALID_ARGUMENT"):
-        upscale.upscale(model, noise(70, 80, 3))
+        upscale.upscale(tiny_network(2), noise(70, 80, 3))
 
 
 def test_errors_say_what_is_wrong(tiny_network):

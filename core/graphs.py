@@ -1,0 +1,154 @@
+"""What can be read off the graph of a network: how its layers are joined."""
+
+import collections.abc
+import functools
+import weakref
+
+import keras
+
+
+def once(function):
+    """Remembers what a function gave for a model, for as long as that lives. Thus nothing
+    is worked out, or compiled, again for every picture."""
+    known = weakref.WeakKeyDictionary()
+
+    @functools.wraps(function)
+    def remembered(model, *args):
+        results = known.setdefault(model, {})
+        if args not in results:
+            results[args] = function(model, *args)
+        return results[args]
+
+    return remembered
+
+
+@once
+def receptive_radius(model):
+    """How far, in input pixels, an output pixel looks at most: the sum of the radii of
+    all kernels, each as often as it is applied. An upper bound, since some work on
+    enlarged pixels or in parallel, for networks without strides and pooling."""
+    radius = 0
+    nodes = _nodes(model)
+    for layer in model.layers:
+        own = 0
+        if isinstance(layer, keras.Model):
+            own = receptive_radius(layer)
+        elif hasattr(layer, "kernel_size"):
+            sizes = zip(layer.kernel_size, layer.dilation_rate)
+            own = max(size // 2 * dilation for size, dilation in sizes)
+        radius += own * (len(nodes.get(layer.name, ())) or 1)
+    return radius
+
+
+@once
+def inner_part(model):
+    """The names of all layers and operations that lie between the first and the last that
+    were trained; empty where the graph is not known."""
+    sources, learned = _sources(model), _learned(model)
+    after, before = set(), set()  # what follows a learned layer, and what leads to one
+    for name, its_sources in sources.items():  # in the order of computation
+        if its_sources & (learned | after):
+            after.add(name)
+    for name in reversed(sources):
+        if name in learned | before:
+            before |= sources[name]
+    return before & after
+
+
+@once
+def halves(model):
+    """Cuts a network in two where it starts to enlarge.
+
+    The first half computes features of the size of the picture. The second enlarges them:
+    that takes most of the memory, but an output pixel looks at few features.
+
+    Args:
+        model: `keras.Model` with one input and one output.
+
+    Returns:
+        A pair of `keras.Model` with its weights: from the picture to features, and from
+        [picture, features] to the output. None where no cut leaves learned layers on both
+        sides and computes none of them twice.
+    """
+    sources, learned = _sources(model), _learned(model)
+    model, tensors = _called_again(model) if sources else (model, {})
+    if not tensors:
+        return None
+    side = 64  # of a picture that shows which tensors keep its size
+    picture = keras.KerasTensor((1, side, side, model.input_shape[-1]))
+    every = keras.Function(model.input, list(tensors.values()))
+    *_, output = sources
+    cuts = {}
+    for name, spec in zip(tensors, every.compute_output_spec(picture)):
+        first = learned & _needed(name, sources)
+        second = learned & _needed(output, sources, without=name)
+        apart = first and second and not first & second
+        if apart and len(spec.shape) == 4 and spec.shape[1:3] == (side, side):
+            cuts[name] = spec.shape[-1]
+    if not cuts:
+        return None
+    features = tensors[min(reversed(cuts), key=cuts.get)]  # smallest, of these the last
+    first = keras.Model(model.input, features)
+    return first, keras.Model([model.input, features], model.output)
+
+
+def _learned(model):
+    return {layer.name for layer in model.layers if layer.trainable_weights}
+
+
+def _needed(name, sources, without=None):
+    """The names of all that a layer is computed from, and its own; not of what is needed
+    for one of them alone."""
+    found, new = set(), {name} - {without}
+    while new:
+        found |= new
+        new = set().union(*(sources[name] for name in new)) - found - {without}
+    return found
+
+
+def _called_again(model):
+    """The same layers in a graph of their own, and the result of each that has one and is
+    called once, by name. (`layer.output` may be of another network that it is in.)"""
+    results = {}
+
+    def call(layer, *args, **kwargs):
+        results.setdefault(layer.name, []).append(layer(*args, **kwargs))
+        return results[layer.name][-1]
+
+    plain = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    copy = keras.models.clone_model(plain, None, lambda layer: layer, call)
+    alone = {name: its[0] for name, its in results.items() if len(its) == 1}
+    return copy, {
+        name: result
+        for name, result in alone.items()
+        if isinstance(result, keras.KerasTensor)
+    }
+
+
+def _sources(model):
+    """For each layer and operation the names of those it takes, in the order of
+    computation; empty where the graph is not known."""
+    return {name: set(_names(calls)) for name, calls in _nodes(model).items()}
+
+
+def _nodes(model):
+    """For each layer and operation the list of its calls with their arguments, by name;
+    empty where the graph is not known."""
+    try:
+        layers = model.get_config()["layers"]
+        return {layer["config"]["name"]: layer["inbound_nodes"] for layer in layers}
+    except Exception:  # of a class of somebody's own
+        return {}
+
+
+def _names(arguments):
+    """Yields the names of the layers that gave the tensors in the arguments of a call."""
+    if isinstance(arguments, dict):
+        if "keras_history" in arguments:
+            yield arguments["keras_history"][0]
+        arguments = arguments.values()
+    if not isinstance(arguments, str) and isinstance(
+        arguments, collections.abc.Iterable
+    ):
+        for argument in arguments:
+            yield from _names(argument)

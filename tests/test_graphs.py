@@ -1,0 +1,112 @@
+"""What can be read off the graph of a network."""
+
+import keras
+import numpy as np
+import pytest
+
+import edsr
+import espcn
+import mdsr
+import rcan
+import srgan
+from core import graphs, networks
+from helpers import model_of, noise, random_weights
+
+
+def test_radius_is_the_sum_of_the_kernels(tiny_network):
+    # head, 2 blocks of 2, body end, two upsampling stages, tail, and the image skip
+    assert graphs.receptive_radius(tiny_network(4)) == 1 + 4 + 1 + 2 + 1 + 1
+
+
+def farthest(model):
+    """How far the input is from the outputs that it changes, as measured."""
+    image = np.zeros((1, 41, 41, 3), np.float32)
+    spot = image.copy()
+    spot[0, 20, 20] = 1
+    changed = np.any(model(spot) != model(image), axis=-1)[0]
+    return max(np.abs(np.argwhere(changed) - 20).max(axis=0))
+
+
+def test_radius_counts_layers_as_often_as_they_are_applied():
+    layer = keras.layers.Conv2D(3, 3, padding="same", dilation_rate=2)
+    inner = model_of(layer, layer, layer)
+    inputs = keras.Input((None, None, 3))
+    outputs = inner(keras.layers.Conv2D(3, 5, padding="same")(inner(inputs)))
+    model = keras.Model(inputs, outputs)
+    assert graphs.receptive_radius(inner) == farthest(inner) == 6
+    assert graphs.receptive_radius(model) == farthest(model) == 6 + 2 + 6
+    for wrapped in (
+        keras.Model([inputs], [outputs]),
+        keras.Sequential([keras.Input((None, None, 3)), model]),
+    ):
+        assert graphs.receptive_radius(wrapped) == 14
+        assert graphs.receptive_radius(networks.as_network(wrapped)) == 14
+
+
+def conv(filters=3, size=3, **settings):
+    return keras.layers.Conv2D(filters, size, padding="same", **settings)
+
+
+BUILDERS = {
+    "edsr": lambda: edsr.build_edsr(4, 4, 2),
+    "edsr without skip": lambda: edsr.build_edsr(3, 4, 1, image_skip=False),
+    "espcn": lambda: espcn.build_espcn(3, filters=(8, 4)),
+    "mdsr": lambda: mdsr.single_scale(mdsr.build_mdsr((2, 3), 4, 1), 3),
+    "rcan": lambda: rcan.build_rcan(2, 1, 1, 4, 2),
+    "srresnet": lambda: srgan.build_srresnet(4, 4, 1),
+}
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_halves_make_the_whole(name):
+    model = random_weights(BUILDERS[name]())
+    first, second = graphs.halves(model)
+    image = noise(2, 9, 12, model.input_shape[-1]).astype(np.float32)
+    features = first(image)
+    assert features.shape[:3] == image.shape[:3]
+    np.testing.assert_array_equal(
+        second([keras.ops.convert_to_tensor(image), features]), model(image)
+    )
+    counts = [len(half.trainable_weights) for half in (first, second)]
+    assert sum(counts) == len(model.trainable_weights) and min(counts) > 0
+    assert graphs.receptive_radius(second) <= 7  # SRResNet's last kernel is 9x9
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [keras.layers.UpSampling2D(2)],  # nothing was learned
+        [
+            keras.layers.UpSampling2D(2),
+            conv(),
+            conv(),
+        ],  # all work is on enlarged pixels
+        [3 * [conv()]],  # one layer, three times
+    ],
+)
+def test_networks_without_halves_stay_whole(layers):
+    layers = layers[0] if isinstance(layers[0], list) else layers
+    assert graphs.halves(model_of(*layers)) is None
+
+
+def test_a_skip_past_the_cut_moves_the_cut():
+    """After the second convolution the first would have to be computed again."""
+    inputs = keras.Input((None, None, 3))
+    first = conv(8, name="first")(inputs)
+    inner = conv(2, name="inner")(first)
+    joined = conv(8, name="outer")(inner) + first
+    model = keras.Model(inputs, conv(name="last")(joined))
+    cut = {layer.name for layer in graphs.halves(model)[0].layers}
+    assert {"first", "inner", "outer"} <= cut and "last" not in cut
+
+
+class Own(keras.Model):
+    def call(self, x):
+        return x
+
+
+def test_a_class_of_somebodys_own_has_no_graph():
+    model = Own()
+    model(np.zeros((1, 8, 8, 3)))
+    assert graphs.inner_part(model) == set()
+    assert networks.in_precision(model, "mixed_bfloat16") is model
