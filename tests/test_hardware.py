@@ -3,7 +3,6 @@
 import os
 import pathlib
 import sys
-import types
 
 import keras
 import numpy as np
@@ -21,24 +20,6 @@ def test_policy_is_set_and_printed(policy, capsys):
     assert hardware.set_precision(policy) == policy
     assert keras.config.dtype_policy().name == policy
     assert policy in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    "gpus, flags, policy",
-    [
-        ([], {"amx_bf16", "avx2"}, "mixed_bfloat16"),
-        ([], {"avx512_bf16"}, "mixed_bfloat16"),
-        ([], {"avx2"}, "float32"),
-        ([(9, 0)], {"avx2"}, "mixed_bfloat16"),
-        ([(8, 0), (7, 5)], set(), "mixed_float16"),
-        ([(7, 0)], {"amx_bf16"}, "mixed_float16"),
-        ([(6, 1)], {"amx_bf16"}, "float32"),
-    ],
-)
-def test_auto_follows_the_hardware(monkeypatch, gpus, flags, policy):
-    monkeypatch.setattr(precision, "gpus", lambda: gpus)
-    monkeypatch.setattr(precision, "cpu_flags", lambda: flags)
-    assert hardware.set_precision("auto") == policy
 
 
 def test_auto_picks_what_this_machine_has_units_for(capsys):
@@ -70,16 +51,6 @@ def test_several_gpus_share_each_batch(monkeypatch):
         ValueError, match="BATCH_SIZE = 3 cannot be shared .* 2 devices"
     ):
         hardware.devices(3)
-
-
-def test_jax_names_gpus_of_amd_where_cuda_has_numbers(monkeypatch):
-    import jax
-
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    for capability, expected in {"9.0": (9, 0), "gfx942": (0, 0)}.items():
-        gpu = types.SimpleNamespace(platform="gpu", compute_capability=capability)
-        monkeypatch.setattr(jax, "devices", lambda: [gpu])
-        assert precision.gpus() == [expected]
 
 
 def test_unknown_policy_is_named():

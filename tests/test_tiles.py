@@ -7,9 +7,9 @@ import skimage.color
 
 import data
 import upscale
-from core import tiles
+from core import precision, tiles
 from core.pixels import to_uint8
-from helpers import noise
+from helpers import PROJECT, drawn_pair, noise
 
 
 def untiled(model, image):
@@ -97,6 +97,31 @@ def test_pixels_of_another_range_are_refused(tiny_network):
     result = upscale.upscale(model, dark, precision="float32")
     np.testing.assert_array_equal(result, untiled(model, dark))
     upscale.upscale(model, np.zeros((9, 9, 3)))
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("name", ["edsr_x4", "srgan_x4", "espcn_x4"])
+def test_half_precision_shows_in_no_picture(name, policy):
+    model = upscale.load_network(PROJECT / f"weights/{name}.keras")
+    lr, _ = drawn_pair(4)
+    exact, ours = (
+        upscale.upscale(model, lr, precision=policy).astype(int)
+        for policy in ("float32", policy)
+    )
+    difference = np.abs(exact - ours)
+    assert difference.max() > 0  # it was another precision
+    assert (difference <= 1).mean() > 0.999
+
+
+def test_16_bits_are_computed_in_float32(tiny_network, monkeypatch):
+    fastest = "mixed_bfloat16", "on this machine"
+    monkeypatch.setattr(precision, "_fastest", lambda: fastest)
+    model, lr = tiny_network(2), noise(9, 9, 3)
+    for dtype, policy in (np.uint16, "float32"), (np.uint8, "mixed_bfloat16"):
+        np.testing.assert_array_equal(
+            upscale.upscale(model, lr, dtype=dtype),
+            upscale.upscale(model, lr, dtype=dtype, precision=policy),
+        )
 
 
 def test_progress_ends_at_one(tiny_network):

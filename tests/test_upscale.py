@@ -507,6 +507,7 @@ def test_networks_of_others_that_only_one_size_fits_are_named(run, tmp_path):
         (("--scale", "0"), "--scale must be more than 0 and less than 100"),
         (("--scale", "100"), "--scale must be more than 0 and less than 100"),
         (("--suffix", "a/b"), "--suffix is a part of file names, without slashes"),
+        (("--tile", "31"), "--tile must be at least 32 pixels"),
     ],
 )
 def test_mistaken_options_are_named(run, tmp_path, arguments, message):
@@ -527,6 +528,23 @@ def test_command_as_a_user_runs_it(model_file, tmp_path):
     assert status == 1
     assert "1 of 2 failed:\nnowhere.jpg cannot be read" in out
     assert Image.open(tmp_path / "upscaled/photo_x2.png").size == (18, 14)
+
+
+def test_tiles_and_precision_can_be_chosen(
+    run, tmp_path, tiny_network, monkeypatch, run_command
+):
+    model, lr = tiny_network(2), noise(40, 50, 3)
+    networks.save_model(model, tmp_path / "noisy.keras")
+    save(lr, tmp_path / "a.png")
+    for policy in ("float32", "mixed_bfloat16"):
+        arguments = "--model", tmp_path / "noisy.keras", "--tile", 32
+        arguments += "--precision", policy, "--output", tmp_path / policy
+        assert run_command(upscale, tmp_path / "a.png", *arguments)[0] == 0
+        expected = upscale.upscale(model, lr, tile=32, precision=policy)
+        with Image.open(tmp_path / policy / "a_x2.png") as result:
+            np.testing.assert_array_equal(result, expected)
+    exact = upscale.upscale(model, lr, precision="float32")
+    assert (expected != exact).any()
 
 
 # --- Sharpness ---
