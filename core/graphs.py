@@ -1,5 +1,6 @@
 """What can be read off the graph of a network: how its layers are joined."""
 
+import collections
 import collections.abc
 import functools
 import weakref
@@ -71,12 +72,15 @@ def halves(model):
         sides and computes none of them twice.
     """
     sources, learned = _sources(model), _learned(model)
-    model, tensors = _called_again(model) if sources else (model, {})
+    if not sources:
+        return None
+    inputs = keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype)
+    outputs, tensors = call_layers(model, inputs)
     if not tensors:
         return None
     side = 64  # of a picture that shows which tensors keep its size
     picture = keras.KerasTensor((1, side, side, model.input_shape[-1]))
-    every = keras.Function(model.input, list(tensors.values()))
+    every = keras.Function(inputs, list(tensors.values()))
     *_, output = sources
     cuts = {}
     for name, spec in zip(tensors, every.compute_output_spec(picture)):
@@ -88,8 +92,34 @@ def halves(model):
     if not cuts:
         return None
     features = tensors[min(reversed(cuts), key=cuts.get)]  # smallest, of these the last
-    first = keras.Model(model.input, features)
-    return first, keras.Model([model.input, features], model.output)
+    return keras.Model(inputs, features), keras.Model([inputs, features], outputs)
+
+
+def call_layers(model, x):
+    """Calls the layers of a network on another tensor.
+
+    Args:
+        model: `keras.Model` with one input and one output.
+        x: symbolic tensor to give it.
+
+    Returns:
+        The output; and the results of the layers by name, of those that are called once
+        and have one. (`layer.output` may be of another network that the layer is in.)
+    """
+    results, calls = [], collections.Counter()
+
+    def call(layer, *args, **kwargs):
+        results.append((layer.name, layer(*args, **kwargs)))
+        calls[layer.name] += 1
+        return results[-1][1]
+
+    plain = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    keras.models.clone_model(plain, x, lambda layer: layer, call)
+    return results[-1][1], {
+        name: result
+        for name, result in results
+        if calls[name] == 1 and isinstance(result, keras.KerasTensor)
+    }
 
 
 def _learned(model):
@@ -104,25 +134,6 @@ def _needed(name, sources, without=None):
         found |= new
         new = set().union(*(sources[name] for name in new)) - found - {without}
     return found
-
-
-def _called_again(model):
-    """The same layers in a graph of their own, and the result of each that has one and is
-    called once, by name. (`layer.output` may be of another network that it is in.)"""
-    results = {}
-
-    def call(layer, *args, **kwargs):
-        results.setdefault(layer.name, []).append(layer(*args, **kwargs))
-        return results[layer.name][-1]
-
-    plain = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-    copy = keras.models.clone_model(plain, None, lambda layer: layer, call)
-    alone = {name: its[0] for name, its in results.items() if len(its) == 1}
-    return copy, {
-        name: result
-        for name, result in alone.items()
-        if isinstance(result, keras.KerasTensor)
-    }
 
 
 def _sources(model):

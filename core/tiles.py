@@ -1,4 +1,4 @@
-"""Enlarges a picture in memory, in tiles; of luma networks Y alone."""
+"""Enlarges a picture in memory, in tiles."""
 
 import contextlib
 import itertools
@@ -7,9 +7,10 @@ import keras
 import numpy as np
 
 from core import precision as precisions
+from core.colours import for_rgb
 from core.graphs import halves, receptive_radius
 from core.networks import as_network, in_precision, scale_and_channels
-from core.pixels import bicubic_resize, check_range, luma, to_samples
+from core.pixels import bicubic_resize, check_range, to_samples
 from core.self_ensemble import mean_of_turns
 
 # Sides of tiles in pixels of the picture. Of an EDSR the first half takes about 1 kB for
@@ -88,6 +89,8 @@ def upscale(
     check_range(image, "image", "multiply pixels from 0 to 1 by 255")
     model = as_network(model)
     scale, channels = scale_and_channels(model)
+    if channels == 1:
+        model = for_rgb(model, scale)
     if precision == "auto" and dtype == np.uint16:
         precision = "float32"
     model = in_precision(model, precisions.choose(precision, "precision")[0])
@@ -97,11 +100,6 @@ def upscale(
 
     def enlarge_window(rows, columns, progress):
         window, size = image[rows, columns], min(tile, TILE_OF_SECOND_HALF)
-        if channels == 1:
-            window = window.astype(np.float64)
-            y = luma(window).astype(np.float32)
-            enlarged = _predict(model, y, scale, size, self_ensemble, progress)
-            return to_samples(_with_luma(window, enlarged), dtype)
         enlarged = _predict(model, window, scale, size, self_ensemble, progress)
         return to_samples(enlarged, dtype)
 
@@ -167,14 +165,6 @@ def _windows(length, tile, overlap):
     cuts = [start + overlap for start in starts[1:]]
     ends = [start + size for start in starts]
     return list(zip(starts, ends, [0, *cuts], [*cuts, length]))
-
-
-def _with_luma(rgb, y):
-    """A picture with bicubic colours and the luma that a network gave: a float array, not
-    clipped."""
-    # Cb and Cr are differences to Y: enlarging RGB and replacing its Y enlarges them.
-    rgb = bicubic_resize(rgb, *y.shape[:2])
-    return rgb + (y - luma(rgb)) * (255 / 219)
 
 
 def _predict(model, image, scale, tile, eight_turns, progress):

@@ -19,8 +19,8 @@ COMMANDS = ["upscale", "compare", "export"]
 SHARED = "data metrics training results drawings hardware settings".split()
 CORE = (
     "files images deep attached saving pixels degradations leaves datasets folders pairs "
-    "alignment sources decoded networks graphs precision keras_files tiles self_ensemble "
-    "scoring batch_scores imagenet lpips niqe state interrupts"
+    "alignment sources decoded networks graphs precision colours keras_files tiles "
+    "self_ensemble scoring batch_scores imagenet lpips niqe state interrupts"
 ).split()
 # Parts of main() that are functions of their own.
 STAGES = {"srgan": {"train_srresnet", "train_srgan"}}

@@ -1,0 +1,56 @@
+"""Networks for luma made into networks for RGB."""
+
+import keras
+import numpy as np
+
+from core.graphs import call_layers, once
+from core.pixels import cubic, luma
+
+
+@once
+def for_rgb(model, scale):
+    """A network for luma as a network for RGB, which enlarges the colours with bicubic
+    interpolation.
+
+    Args:
+        model: `keras.Model` from Y [batch, h, w, 1].
+        scale: how much it enlarges.
+
+    Returns:
+        `keras.Model` from RGB [batch, h, w, 3] to RGB [batch, h*scale, w*scale, 3], 0 to
+        255, not clipped, with the layers of `model`.
+    """
+    rgb, y = (keras.Input((None, None, channels)) for channels in (3, 1))
+    enlarged = _bicubic(rgb, scale)
+    # Cb and Cr are differences to Y: enlarging RGB and replacing its Y enlarges them.
+    recoloured = enlarged + (y - luma(enlarged)) * (255 / 219)
+    # Networks in the network, since names of operations must differ in each.
+    to_y = keras.Model(rgb, luma(rgb), name="rgb_to_y")
+    to_rgb = keras.Model([rgb, y], recoloured, name="y_to_rgb")
+    enlarged_y, _ = call_layers(model, to_y(rgb))
+    return keras.Model(rgb, to_rgb([rgb, enlarged_y]), name=model.name)
+
+
+def _bicubic(x, scale):
+    """`bicubic_resize` by a whole factor, in float32, as a fixed sub-pixel convolution."""
+    # Where the sub-pixels lie, measured from the centre of their pixel.
+    place = (np.arange(scale) + 0.5) / scale - 0.5
+    taps = cubic(place[:, None] - np.arange(-2, 3))
+    # i, j: row and column of the sub-pixel; y, x: those of the 5x5 kernel; a, b: channel
+    # of the input and of the output.
+    kernel = np.einsum("iy,jx,ab->yxaijb", taps, taps, np.eye(3))
+    enlarge = keras.layers.Conv2D(
+        3 * scale**2,
+        kernel_size=5,
+        use_bias=False,
+        trainable=False,
+        dtype="float32",
+        name="bicubic",
+    )
+    # Mirrored edges: the edge pixel repeated, then the one beside it.
+    for near, far in ((slice(0, 1), slice(-1, None)), (slice(2, 3), slice(-3, -2))):
+        x = keras.ops.concatenate([x[:, near], x, x[:, far]], axis=1)
+        x = keras.ops.concatenate([x[:, :, near], x, x[:, :, far]], axis=2)
+    x = enlarge(x)  # which makes its weights
+    enlarge.set_weights([kernel.reshape(5, 5, 3, -1)])
+    return keras.ops.depth_to_space(x, scale) if scale > 1 else x
