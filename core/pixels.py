@@ -2,9 +2,9 @@
 
 import numpy as np
 
-# Rows that are resized in one multiplication of matrices. Of each matrix only a band is not
+# Rows that are made in one multiplication of matrices. Of each matrix only a band is not
 # zero: the smaller the blocks, the less is multiplied by zero, in more steps.
-BLOCK = 32
+BLOCK = 24
 
 
 def bicubic_resize(image, height, width):
@@ -47,16 +47,29 @@ def _resize_rows(image, rows):
     weights /= weights.sum(axis=1, keepdims=True)
     taps %= 2 * old  # mirrored edges, the edge pixel repeated
     taps = np.where(taps < old, taps, 2 * old - 1 - taps)
-    flat = np.ascontiguousarray(image).reshape(old, -1)
-    resized = np.empty((rows, flat.shape[1]))
-    block = max(1, round(BLOCK / stretch))
-    for start in range(0, rows, block):
-        near, weight = taps[start : start + block], weights[start : start + block]
+    return weigh_rows(image, taps, weights)
+
+
+def weigh_rows(image, taps, weights):
+    """Sums of the rows of an array.
+
+    Args:
+        image: float64 [H, ...].
+        taps: int [rows, n], the rows of `image` that each row of the result is made of.
+        weights: float [rows, n], their factors.
+
+    Returns:
+        float64 [rows, ...].
+    """
+    flat = np.ascontiguousarray(image).reshape(len(image), -1)
+    result = np.empty((len(taps), flat.shape[1]))
+    for start in range(0, len(taps), BLOCK):
+        near, weight = taps[start : start + BLOCK], weights[start : start + BLOCK]
         low = near.min()
         matrix = np.zeros((len(near), near.max() + 1 - low))
         np.add.at(matrix, (np.arange(len(near))[:, None], near - low), weight)
-        resized[start : start + block] = matrix @ flat[low : low + matrix.shape[1]]
-    return resized.reshape(rows, *image.shape[1:])
+        result[start : start + BLOCK] = matrix @ flat[low : low + matrix.shape[1]]
+    return result.reshape(len(taps), *image.shape[1:])
 
 
 def cubic(x):
