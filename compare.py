@@ -17,8 +17,44 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
 
 import settings
 
-if __name__ == "__main__":
-    settings.start_command()  # before the imports that take seconds
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add(
+        "networks",
+        nargs="*",
+        type=pathlib.Path,
+        help=".keras files; all in results/, or if none has the scale, in weights/",
+    )
+    add("--data", default="leaves", help='as DATASET: "bsds500", a folder, ...')
+    add(
+        "--split",
+        default="scored",
+        choices=["scored", "all"],
+        help="scored: test pictures or, where there are none, those held out for "
+        "validation; all: every picture of a folder that is a benchmark, such as Set5",
+    )
+    add("--scale", type=int, help="that of the first network named, or else 4")
+    add(
+        "--degradation",
+        default="bicubic",
+        help="as DEGRADATION: makes LR where the data brings none; one, or several: a,b",
+    )
+    add(
+        "--self-ensemble",
+        nargs="*",
+        default=[],
+        metavar="NAME",
+        help="names in the table of networks to score with self-ensemble as well",
+    )
+    add("--output", default="results/compared", type=pathlib.Path, help="folder")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":  # before the imports that take seconds
+    settings.start_command()
+    parse_arguments()
 
 import data
 import drawings
@@ -98,37 +134,7 @@ def _learned_pictures(path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add = parser.add_argument
-    add(
-        "networks",
-        nargs="*",
-        type=pathlib.Path,
-        help=".keras files; all in results/, or if none has the scale, in weights/",
-    )
-    add("--data", default="leaves", help='as DATASET: "bsds500", a folder, ...')
-    add(
-        "--split",
-        default="scored",
-        choices=["scored", "all"],
-        help="scored: test pictures or, where there are none, those held out for "
-        "validation; all: every picture of a folder that is a benchmark, such as Set5",
-    )
-    add("--scale", type=int, help="that of the first network named, or else 4")
-    add(
-        "--degradation",
-        default="bicubic",
-        help="as DEGRADATION: makes LR where the data brings none; one, or several: a,b",
-    )
-    add(
-        "--self-ensemble",
-        nargs="*",
-        default=[],
-        metavar="NAME",
-        help="names in the table of networks to score with self-ensemble as well",
-    )
-    add("--output", default="results/compared", type=pathlib.Path, help="folder")
-    options = parser.parse_args()
+    options = parse_arguments()
     paths = options.networks or sorted(pathlib.Path("results").glob("*/model*.keras"))
     try:
         scale = options.scale or scale_of(options.networks)

@@ -25,8 +25,64 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
 
 import settings
 
-if __name__ == "__main__":
-    settings.start_command()  # before the imports that take seconds
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description="Enlarges pictures with a trained network."
+    )
+    add = parser.add_argument
+    add("pictures", nargs="+", type=pathlib.Path, help="files and folders")
+    add(
+        "--model",
+        type=pathlib.Path,
+        help="a .keras file that a script here saved; by default weights/edsr_x4.keras, "
+        "edsr_x2.keras or edsr_x3.keras where they reach --scale, and for JPEG files "
+        "edsr_realistic_x4.keras",
+    )
+    add(
+        "--output",
+        type=pathlib.Path,
+        default="upscaled",
+        help="folder for results (upscaled)",
+    )
+    add("--scale", type=float, help="any factor (that of the network, or 4)")
+    add(
+        "--sharpness",
+        type=float,
+        help="from 0, faithful, the default, to 1, as sharp as a photograph, with detail "
+        "that the network makes up",
+    )
+    add("--self-ensemble", action="store_true", help="better, in eight times the time")
+    add("--tile", type=int, help="largest side of a tile: smaller takes less memory")
+    add(
+        "--precision",
+        default="auto",
+        help="auto, the fastest here, or float32, mixed_bfloat16, mixed_float16",
+    )
+    add("--suffix", help="added to file names; by default such as _x4")
+    add(
+        "--format",
+        choices=["png", "same"],
+        default="png",
+        help="same: JPEG, PNG, TIFF or WebP as the input",
+    )
+    add(
+        "--large",
+        action="store_true",
+        help="also pictures in folders that have more than 179 megapixels, which damaged "
+        "files claim to have, too; files that are named are always taken",
+    )
+    add(
+        "--keep-hidden",
+        action="store_true",
+        help="keep the colours of fully transparent pixels, as textures of games need",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":  # before the imports that take seconds
+    settings.start_command()
+    parse_arguments()
 
 import keras
 import numpy as np
@@ -36,7 +92,7 @@ from core import images
 from core.files import named_errors, whole_file
 from core.networks import load_network, mix, scale_and_channels
 from core.pixels import to_samples, to_uint8
-from core.precision import POLICIES
+from core.precision import choose
 from core.saving import FORMATS, fitting, write
 from core.tiles import SMALLEST_TILE, upscale
 
@@ -302,61 +358,6 @@ def load_with_sharpness(path, sharpness=0.0):
     return mix(edsr, load_network(srgan_of(path)), sharpness) if sharpness else edsr
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description="Enlarges pictures with a trained network."
-    )
-    add = parser.add_argument
-    add("pictures", nargs="+", type=pathlib.Path, help="files and folders")
-    add(
-        "--model",
-        type=pathlib.Path,
-        help="a .keras file that a script here saved; by default weights/edsr_x4.keras, "
-        "edsr_x2.keras or edsr_x3.keras where they reach --scale, and for JPEG files "
-        "edsr_realistic_x4.keras",
-    )
-    add(
-        "--output",
-        type=pathlib.Path,
-        default="upscaled",
-        help="folder for results (upscaled)",
-    )
-    add("--scale", type=float, help="any factor (that of the network, or 4)")
-    add(
-        "--sharpness",
-        type=float,
-        help="from 0, faithful, the default, to 1, as sharp as a photograph, with detail "
-        "that the network makes up",
-    )
-    add("--self-ensemble", action="store_true", help="better, in eight times the time")
-    add("--tile", type=int, help="largest side of a tile: smaller takes less memory")
-    add(
-        "--precision",
-        default="auto",
-        choices=POLICIES,
-        help="auto: the fastest here; float32: the same pictures on all machines",
-    )
-    add("--suffix", help="added to file names; by default such as _x4")
-    add(
-        "--format",
-        choices=["png", "same"],
-        default="png",
-        help="same: JPEG, PNG, TIFF or WebP as the input",
-    )
-    add(
-        "--large",
-        action="store_true",
-        help="also pictures in folders that have more than 179 megapixels, which damaged "
-        "files claim to have, too; files that are named are always taken",
-    )
-    add(
-        "--keep-hidden",
-        action="store_true",
-        help="keep the colours of fully transparent pixels, as textures of games need",
-    )
-    return parser.parse_args()
-
-
 def main():
     options = parse_arguments()
     if options.scale is not None and not 0 < options.scale < 100:
@@ -376,6 +377,7 @@ def main():
     warnings.filterwarnings("ignore", module="PIL")  # whose warnings name no file
     load = functools.cache(load_with_sharpness)
     try:
+        choose(options.precision, "--precision")
         own_scale = 4
         if options.model:
             own_scale, _ = scale_and_channels(load(options.model))

@@ -35,6 +35,9 @@ FORMATS = {
 }
 
 
+PNG_LEVEL = 4  # in less than half the time of zlib's own 6, files are 2% larger
+
+
 def write(path, format, samples, attached):
     """Writes a picture.
 
@@ -101,10 +104,10 @@ def _image(samples):
 def _write_png(path, samples, attached):
     # Pillow writes no 16-bit colours, and leaves out some of the chunks.
     if samples.dtype == np.uint16:
-        png = imagecodecs.png_encode(np.squeeze(samples), level=6)
+        png = imagecodecs.png_encode(np.squeeze(samples), level=PNG_LEVEL)
     else:
         buffer = io.BytesIO()
-        _image(samples).save(buffer, "PNG")
+        _image(samples).save(buffer, "PNG", compress_level=PNG_LEVEL)
         png = buffer.getvalue()
     chunks = dict(attached.chunks)
     if attached.profile:

@@ -1,6 +1,5 @@
 """The report of a run: each picture enlarged once for each row, table and drawings."""
 
-import keras
 import numpy as np
 import pytest
 
@@ -9,7 +8,7 @@ import drawings
 import edsr
 import metrics
 import results
-from core import pixels
+from core import pixels, tiles
 from helpers import TINY, read_csv
 
 
@@ -20,17 +19,17 @@ def enlargements(monkeypatch):
     The tiny pictures aside with which `metrics.evaluate_each` warms up.
     """
     counts = {"network": 0, "bicubic": 0}
-    predict, resize = keras.Model.predict_on_batch, pixels._resize_rows
+    predict, resize = tiles._run_halves, pixels._resize_rows
 
-    def count_predictions(self, batch):
-        counts["network"] += min(batch.shape[1:3]) > 16
-        return predict(self, batch)
+    def count_predictions(model, image, *options):
+        counts["network"] += min(image.shape[:2]) > 16
+        return predict(model, image, *options)
 
     def count_resizing(image, rows):
         counts["bicubic"] += rows > image.shape[0] > 16  # of one axis
         return resize(image, rows)
 
-    monkeypatch.setattr(keras.Model, "predict_on_batch", count_predictions)
+    monkeypatch.setattr(tiles, "_run_halves", count_predictions)
     monkeypatch.setattr(pixels, "_resize_rows", count_resizing)
     return counts
 
