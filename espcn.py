@@ -153,7 +153,8 @@ def build_espcn(
         name="sub_pixels",
     )(x)
     if image_skip:
-        repeated = keras.ops.tile(pixels, (1, 1, 1, scale**2))
+        # Not by `tile`, which some phones do not know.
+        repeated = keras.ops.concatenate([pixels] * scale**2, axis=-1)
         x = layers.Add(dtype="float32", name="image_skip")([x, repeated])
     if scale > 1:
         x = keras.ops.depth_to_space(x, scale)

@@ -49,6 +49,7 @@ import settings
 settings.check_command_line()  # before the imports that take seconds
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers
 
@@ -122,6 +123,22 @@ def upsample(x, scale, filters):
     return x
 
 
+def repeat(x, scale):
+    """Each pixel repeated, as a fixed sub-pixel convolution, which runs on phones, too."""
+    channels = x.shape[-1]
+    enlarge = layers.Conv2D(
+        channels * scale**2,
+        kernel_size=1,
+        use_bias=False,
+        trainable=False,
+        dtype="float32",
+        name=f"x{scale}_image_skip",
+    )
+    x = enlarge(x)  # which makes its weights
+    enlarge.set_weights([np.tile(np.eye(channels), scale**2)[None, None]])
+    return keras.ops.depth_to_space(x, scale) if scale > 1 else x
+
+
 def build_mdsr(scales=(2, 3, 4), filters=64, blocks=16, image_skip=True):
     """Builds MDSR (Lim et al. 2017, section 3.3 and table 1).
 
@@ -161,9 +178,8 @@ def build_mdsr(scales=(2, 3, 4), filters=64, blocks=16, image_skip=True):
             x = block(x)
         x = tail(upsample(body_end(x) + skip, scale, filters))
         if image_skip:
-            settings = dict(dtype="float32", name=f"x{scale}_image_skip")
-            repeated = layers.UpSampling2D(scale, **settings)(lr)
             x = layers.Rescaling(255, dtype="float32", name=f"x{scale}_scale_out")(x)
+            repeated = repeat(lr, scale)
             x = layers.Add(dtype="float32", name=f"x{scale}")([x, repeated])
         else:
             settings = dict(offset=127.5, dtype="float32", name=f"x{scale}")

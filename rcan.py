@@ -45,6 +45,7 @@ import settings
 settings.check_command_line()  # before the imports that take seconds
 
 import keras
+import numpy as np
 from keras import layers
 
 import data
@@ -134,6 +135,22 @@ def upsample(x, scale, filters):
     return x
 
 
+def repeat(x, scale):
+    """Each pixel repeated, as a fixed sub-pixel convolution, which runs on phones, too."""
+    channels = x.shape[-1]
+    enlarge = layers.Conv2D(
+        channels * scale**2,
+        kernel_size=1,
+        use_bias=False,
+        trainable=False,
+        dtype="float32",
+        name="image_skip",
+    )
+    x = enlarge(x)  # which makes its weights
+    enlarge.set_weights([np.tile(np.eye(channels), scale**2)[None, None]])
+    return keras.ops.depth_to_space(x, scale) if scale > 1 else x
+
+
 def build_rcan(
     scale=4, groups=10, blocks=20, filters=64, reduction=16, image_skip=True
 ):
@@ -169,7 +186,7 @@ def build_rcan(
         return keras.Model(inputs, outputs, name=f"rcan_x{scale}")
     x = convolution(3, "tail", dtype="float32", kernel_initializer="zeros")(x)
     x = layers.Rescaling(255, dtype="float32", name="scale_out")(x)
-    skip = layers.UpSampling2D(scale, dtype="float32", name="image_skip")(inputs)
+    skip = repeat(inputs, scale)
     outputs = layers.Add(dtype="float32", name="sr")([x, skip])
     return keras.Model(inputs, outputs, name=f"rcan_x{scale}")
 
