@@ -1,10 +1,12 @@
 """Exports a trained network as a SavedModel, or for LiteRT or ONNX.
 
     python export.py results/edsr_x4_leaves/model.keras onnx edsr_x4.onnx
+    python export.py weights/espcn_x4.keras litert espcn_x4.tflite --precision int8
 
 The exported network takes and gives float32 pixels [batch, h, w, channels], 0 to 255, of
 any height and width unless `--size` fixes them. It is first run in the format's own
-runtime, and kept only if it gives the same picture as the Keras network.
+runtime, and kept only if it gives the same picture as the Keras network: within 0.05 grey
+levels, or in float16 and int8 with a PSNR of at least 70 and 40 dB.
 """
 
 import argparse
@@ -22,13 +24,25 @@ if __name__ == "__main__":
 
 import numpy as np
 
+from core import calibration
 from core.files import named_errors, whole_file
 
 SUFFIXES = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
 TOLERANCE = 0.05  # grey levels
+LEAST_PSNR = {"float16": 70, "int8": 40}  # dB, relative to the Keras network
+PRECISIONS = ("float32", *LEAST_PSNR)
+LAYOUTS = "nhwc", "nchw"
 
 
-def export(model, format, output, size=None):
+def export(
+    model,
+    format,
+    output,
+    size=None,
+    precision="float32",
+    calibrate=None,
+    layout="nhwc",
+):
     """Exports a network and compares it with the original.
 
     Args:
@@ -37,13 +51,20 @@ def export(model, format, output, size=None):
         output: `pathlib.Path` to write, which must not exist: a folder for a SavedModel,
             a .tflite or .onnx file for the others.
         size: fixed (height, width) in LR pixels; None for any.
+        precision: "float32"; for LiteRT also "float16" (of the weights) or "int8" (of
+            the weights and all that is computed).
+        calibrate: `pathlib.Path` of a folder with LR pictures, which show int8 what
+            ranges it has to cover; None for drawn ones.
+        layout: "nhwc"; for ONNX also "nchw", [batch, channels, h, w].
 
     Returns:
-        The largest difference from the Keras network in grey levels.
+        The largest difference from the Keras network in grey levels; in float16 and int8
+        the PSNR relative to it, in dB.
 
     Raises:
-        ValueError: if the output exists or has the wrong suffix, if the network has
-            several inputs or outputs, if a package is missing (naming it), or if the
+        ValueError: if the output exists or has the wrong suffix, if an option does not go
+            with the format, if the network has several inputs or outputs, if there are no
+            pictures to calibrate on, if a package is missing (naming it), or if the
             exported network gives a different picture.
         OSError: if the output cannot be written.
     """
@@ -51,30 +72,51 @@ def export(model, format, output, size=None):
 
     from core.networks import as_network
 
+    check_options(format, precision, calibrate, layout)
     check_output(format, output)
     model = as_network(model)
     shape = (None, *(size or (None, None)), model.input_shape[-1])
     if format == "litert":
         shape = (1, *shape[1:])  # phones enlarge one picture at a time
     signature = [keras.InputSpec(shape=shape, dtype="float32", name="lr")]
+    options, pictures = {}, []
+    if precision != "float32":
+        shown, pictures = calibration.samples(size, shape[-1], calibrate)
+        options["converter"] = _converter_settings(precision, shown)
+    if layout == "nchw":
+        options["channels_first"] = True
     with whole_file(output) as part:
         try:
-            run = RUNTIMES[format](model, part, signature)
+            run = RUNTIMES[format](model, part, signature, **options)
         except ImportError as error:
             raise ValueError(
                 f"{format} needs a package that is not installed ({error.name}): "
                 "pip install -r requirements-export.txt"
             ) from error
-        difference = max(
-            _difference(model, run, height, width)
-            for height, width in ([size] if size else [(24, 32), (33, 17)])
+        if precision == "float32":
+            return _check_difference(model, run, format, size)
+        if not size:  # another than that of the calibration
+            pictures = [lr[:, :, : lr.shape[2] * 2 // 3] for lr in pictures]
+        return _check_psnr(model, run, precision, pictures)
+
+
+def check_options(format, precision, calibrate, layout):
+    """Refuses options that do not go together, and a folder without pictures."""
+    for value, known in ((precision, PRECISIONS), (layout, LAYOUTS)):
+        if value not in known:
+            raise ValueError(f"{value!r} is none of {', '.join(known)}.")
+    if precision != "float32" and format != "litert":
+        raise ValueError(
+            f"--precision {precision} is for litert alone: leave it out for {format}."
         )
-        if not difference <= TOLERANCE:  # or NaN
-            raise ValueError(
-                f"The {format} network differs by {difference:.2f} grey levels from the "
-                "Keras network and was not kept."
-            )
-    return difference
+    if layout != "nhwc" and format != "onnx":
+        raise ValueError(
+            f"--layout {layout} is for onnx alone: leave it out for {format}."
+        )
+    if calibrate:
+        if precision != "int8":
+            raise ValueError("--calibrate goes with --precision int8 alone.")
+        calibration.find_pictures(calibrate)
 
 
 def check_output(format, output):
@@ -87,11 +129,35 @@ def check_output(format, output):
         output.parent.mkdir(parents=True, exist_ok=True)
 
 
-def _difference(model, run, height, width):
+def _check_difference(model, run, format, size):
+    """The largest difference in grey levels, on noise; refuses more than `TOLERANCE`."""
     rng = np.random.default_rng(0)
-    lr = rng.uniform(0, 255, (1, height, width, model.input_shape[-1]))
-    lr = lr.astype(np.float32)
-    return float(np.abs(np.asarray(run(lr)) - np.asarray(model(lr))).max())
+    differences = []
+    for shape in [size] if size else [(24, 32), (33, 17)]:
+        lr = rng.uniform(0, 255, (1, *shape, model.input_shape[-1]))
+        lr = lr.astype(np.float32)
+        differences.append(np.abs(np.asarray(run(lr)) - np.asarray(model(lr))).max())
+    difference = float(np.max(differences))  # NaN if one of them is
+    if not difference <= TOLERANCE:
+        raise ValueError(
+            f"The {format} network differs by {difference:.2f} grey levels from the "
+            "Keras network and was not kept."
+        )
+    return difference
+
+
+def _check_psnr(model, run, precision, pictures):
+    """The PSNR in dB, over all the pictures; refuses less than `LEAST_PSNR`."""
+    errors = [np.asarray(run(lr)) - np.asarray(model(lr)) for lr in pictures]
+    with np.errstate(divide="ignore"):
+        psnr = float(10 * np.log10(255**2 / np.mean(np.square(errors))))
+    if not psnr >= LEAST_PSNR[precision]:  # or NaN
+        raise ValueError(
+            f"The {precision} network has a PSNR of {psnr:.1f} dB relative to the Keras "
+            f"network, less than {LEAST_PSNR[precision]}, and was not kept: choose another "
+            "--precision or, for int8, other pictures with --calibrate."
+        )
+    return psnr
 
 
 # Each exports the network and returns a function that runs what was written.
@@ -105,11 +171,20 @@ def _saved_model(model, path, signature):
     return lambda lr: loaded.serve(lr)
 
 
-def _litert(model, path, signature):
+def _litert(model, path, signature, converter={}):
+    import ai_edge_litert  # to miss it before the export, not after
+
+    model.export(path, "litert", input_signature=signature, verbose=False, **converter)
+    return run_litert(path)
+
+
+def run_litert(path, threads=None):
+    """A function that runs a LiteRT file, on float32 [1, h, w, channels]."""
     from ai_edge_litert.interpreter import Interpreter
 
-    model.export(path, "litert", input_signature=signature, verbose=False)
-    interpreter = Interpreter(str(path))  # which has built-in operations only
+    interpreter = Interpreter(
+        str(path), num_threads=threads
+    )  # built-in operations only
 
     def run(lr):
         source = interpreter.get_input_details()[0]["index"]
@@ -122,16 +197,52 @@ def _litert(model, path, signature):
     return run
 
 
-def _onnx(model, path, signature):
+def _converter_settings(precision, pictures):
+    """What TensorFlow's converter is told, for all but float32."""
+    import tensorflow as tf
+
+    chosen = {"optimizations": [tf.lite.Optimize.DEFAULT]}
+    if precision == "float16":
+        return {**chosen, "target_spec": {"supported_types": [tf.float16]}}
+    integers_only = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]}
+    return {
+        **chosen,
+        "target_spec": integers_only,
+        "representative_dataset": lambda: ([lr] for lr in pictures),
+    }
+
+
+def _onnx(model, path, signature, channels_first=False):
     import onnx  # Keras uses this and tf2onnx
     import onnxruntime
     import tf2onnx
 
     # Keras' ONNX export needs a network that has been called.
     model(np.zeros((1, 8, 8, model.input_shape[-1]), np.float32))
+    if channels_first:
+        model, signature = _with_channels_first(model, signature)
     model.export(path, "onnx", input_signature=signature, verbose=False)
     session = onnxruntime.InferenceSession(path)
-    return lambda lr: session.run(None, {session.get_inputs()[0].name: lr})[0]
+
+    def run(lr):
+        lr = np.moveaxis(lr, -1, 1) if channels_first else lr
+        (sr,) = session.run(None, {session.get_inputs()[0].name: lr})
+        return np.moveaxis(sr, 1, -1) if channels_first else sr
+
+    return run
+
+
+def _with_channels_first(model, signature):
+    """The network between two transpositions, which tf2onnx removes, and its signature."""
+    import keras
+
+    batch, height, width, channels = signature[0].shape
+    lr = keras.Input((channels, height, width), name="lr")
+    sr = keras.ops.transpose(model(keras.ops.transpose(lr, (0, 2, 3, 1))), (0, 3, 1, 2))
+    shape = (batch, channels, height, width)
+    return keras.Model(lr, sr), [
+        keras.InputSpec(shape=shape, dtype="float32", name="lr")
+    ]
 
 
 RUNTIMES = {"saved_model": _saved_model, "litert": _litert, "onnx": _onnx}
@@ -146,7 +257,21 @@ def main():
     parser.add_argument("format", choices=SUFFIXES)
     parser.add_argument("output", type=pathlib.Path, help="file or folder to write")
     parser.add_argument("--size", help="fixed height x width of LR, such as 360x640")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    parser.add_argument(
+        "--calibrate",
+        type=pathlib.Path,
+        metavar="FOLDER",
+        help="pictures that int8 is calibrated on, such as will be enlarged; default: "
+        "drawn ones",
+    )
+    parser.add_argument(
+        "--layout", choices=LAYOUTS, default="nhwc", help="nchw for ONNX alone"
+    )
     options = parser.parse_args()
+    choices = dict(
+        precision=options.precision, calibrate=options.calibrate, layout=options.layout
+    )
     try:
         size = options.size and tuple(int(side) for side in options.size.split("x"))
         if size and (len(size) != 2 or min(size) < 1):
@@ -156,17 +281,19 @@ def main():
     try:
         if not options.model.is_file():
             raise ValueError(f"{options.model}: there is no such file.")
+        check_options(options.format, **choices)
         check_output(options.format, options.output)
         from core.networks import load_network  # now, as Keras above
 
         model = load_network(options.model)
-        difference = export(model, options.format, options.output, size)
+        result = export(model, options.format, options.output, size, **choices)
     except (ValueError, OSError) as error:
         sys.exit(f"export.py: {error}")
-    print(
-        f"{options.output} gives the same picture as Keras' network to within "
-        f"{difference:.5f} grey levels"
-    )
+    if options.precision == "float32":
+        close = f"to within {result:.5f} grey levels"
+    else:
+        close = f"up to a PSNR of {result:.1f} dB"
+    print(f"{options.output} gives the same picture as Keras' network {close}")
 
 
 if __name__ == "__main__":

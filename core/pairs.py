@@ -237,9 +237,9 @@ def _refuse_small_copies(paths):
     by_stem = collections.defaultdict(list)
     for path in paths:
         by_stem[_plain(FILE.fullmatch(path.stem)["stem"])].append(path)
-    namesakes = [_spread(paths, 20) for paths in by_stem.values() if len(paths) > 1]
+    namesakes = [spread(paths, 20) for paths in by_stem.values() if len(paths) > 1]
     candidates = []
-    for paths in _spread(namesakes, 5):
+    for paths in spread(namesakes, 5):
         sizes = {path: size for path in paths if (size := _size_of(path))}
         candidates += [
             (small, large)
@@ -247,7 +247,7 @@ def _refuse_small_copies(paths):
             if (scale := sizes[large][0] // sizes[small][0]) > 1
             and sizes[small] == tuple(side // scale for side in sizes[large])
         ]
-    for small, large in _spread(candidates, 10):
+    for small, large in spread(candidates, 10):
         if _is_copy(small, large):
             raise ValueError(
                 f"{small} is a small copy of {large}, as LR is of HR: {EXPECTED}. If it is "
@@ -255,7 +255,7 @@ def _refuse_small_copies(paths):
             )
 
 
-def _spread(items, count):
+def spread(items, count):
     """At most so many of the items, spread evenly over them."""
     numbers = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
     return [items[number] for number in numbers]

@@ -17,8 +17,8 @@ from benchmarks import blend, dial, drawn, kinds, protocols, recipes, shared
 from helpers import PROJECT
 
 NAMES = (
-    "blend dial drawn frames kinds pipeline protocols recipes steps upscaling".split()
-)
+    "blend dial drawn frames kinds phones pipeline protocols recipes steps upscaling"
+).split()
 
 
 def test_all_are_modules_that_the_documentation_names():

@@ -6,14 +6,64 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+import data
+import edsr
 import espcn
 import export
+import mdsr
+import rcan
 import srgan
 from core import networks
-from helpers import PROJECT, noise
+from helpers import PROJECT, noise, save
 
 NAMES = {"saved_model": "network", "litert": "network.tflite", "onnx": "network.onnx"}
+# As each script builds them, but small; with the image skip and without.
+BUILDERS = {
+    "EDSR": lambda skip: edsr.build_edsr(2, 4, 1, image_skip=skip),
+    "ESPCN": lambda skip: espcn.build_espcn(3, 1, (4,), image_skip=skip),
+    "ESPCN for RGB": lambda skip: espcn.build_espcn(3, 3, (4,), image_skip=skip),
+    "SRResNet": lambda skip: srgan.build_srresnet(4, 4, 1, image_skip=skip),
+    "MDSR": lambda skip: mdsr.single_scale(
+        mdsr.build_mdsr((2, 4), 4, 1, image_skip=skip), 4
+    ),
+    "RCAN": lambda skip: rcan.build_rcan(2, 1, 1, 4, 2, image_skip=skip),
+}
+
+
+def included(name):
+    return networks.load_network(PROJECT / "weights" / f"{name}.keras")
+
+
+def random_weights(model):
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        if weight.trainable:
+            weight.assign(rng.uniform(-0.1, 0.1, weight.shape))
+    return networks.float32_copy(model)
+
+
+def open_litert(path):
+    """The file as it is: without XNNPACK, whose operation stands for many."""
+    without = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    return Interpreter(str(path), experimental_op_resolver_type=without)
+
+
+def operations(path):
+    return {op["op_name"] for op in open_litert(path)._get_ops_details()}
+
+
+def listed_operations():
+    """The table in docs/export.md: dict from network to two sets, without and with the
+    image skip."""
+    page = (PROJECT / "docs" / "export.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w.*?) \| (.*?) \| (.*?) \|$", page, flags=re.M)
+    of_row = {
+        name: [set(re.findall("[A-Z_0-9]{3,}", cell)) for cell in cells]
+        for name, *cells in rows
+    }
+    return {name: (plain, plain | more) for name, (plain, more) in of_row.items()}
 
 
 @pytest.mark.parametrize("format", NAMES)
@@ -49,17 +99,151 @@ def test_fixed_size(format, tiny_network, tmp_path, run_command):
     assert "--size must look like 360x640, not 10" in status
 
 
-@pytest.mark.parametrize("name", ["edsr_x2", "espcn_x4", "srgan_x4"])
-def test_opencv_reads_onnx_of_one_size(name, tmp_path):
+# --- OpenCV ---
+
+
+def in_opencv(path, lr):
+    network = cv2.dnn.readNetFromONNX(str(path))
+    network.setInput(np.ascontiguousarray(lr, np.float32))
+    return network.forward()
+
+
+@pytest.mark.parametrize("size, layout", [((12, 16), "nhwc"), (None, "nchw")])
+@pytest.mark.parametrize("name", ["edsr_x2", "espcn_x4", "srgan_x4", *BUILDERS])
+def test_opencv_reads_onnx(name, size, layout, tmp_path):
     """Of the included networks, so that their files are held to it, too."""
-    model = networks.load_network(PROJECT / f"weights/{name}.keras")
+    model = random_weights(BUILDERS[name](True)) if name in BUILDERS else included(name)
     output, lr = tmp_path / NAMES["onnx"], noise(1, 12, 16, model.input_shape[-1])
-    export.export(model, "onnx", output, size=(12, 16))
-    opencv = cv2.dnn.readNetFromONNX(str(output))
-    opencv.setInput(lr.astype(np.float32))
+    export.export(model, "onnx", output, size, layout=layout)
     expected = model.predict_on_batch(lr)
-    sr = opencv.forward().reshape(expected.shape)
-    np.testing.assert_allclose(sr, expected, atol=0.01)
+    if layout == "nchw":
+        sr = np.moveaxis(in_opencv(output, np.moveaxis(lr, -1, 1)), 1, -1)
+    else:
+        sr = in_opencv(output, lr)
+    np.testing.assert_allclose(sr.reshape(expected.shape), expected, atol=0.01)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_nchw_needs_no_transposition(name, tmp_path):
+    import onnx
+
+    output = tmp_path / NAMES["onnx"]
+    export.export(random_weights(BUILDERS[name](True)), "onnx", output, layout="nchw")
+    graph = onnx.load(output).graph
+    assert "Transpose" not in {node.op_type for node in graph.node}
+    channels = 1 if name == "ESPCN" else 3
+    for tensor in (*graph.input, *graph.output):
+        assert tensor.type.tensor_type.shape.dim[1].dim_value == channels
+
+
+# --- LiteRT ---
+
+
+@pytest.mark.parametrize("size", [(12, 16), None])
+@pytest.mark.parametrize("name", BUILDERS)
+def test_litert_files_have_the_operations_that_the_docs_list(name, size, tmp_path):
+    for skip, listed in zip((False, True), listed_operations()[name.split()[0]]):
+        output = tmp_path / f"{skip}.tflite"
+        export.export(random_weights(BUILDERS[name](skip)), "litert", output, size)
+        assert operations(output) == listed
+
+
+@pytest.mark.parametrize("name", ["edsr_x2", "espcn_x4", "srgan_x4"])
+def test_included_networks_have_the_operations_that_the_docs_list(name, tmp_path):
+    output = tmp_path / NAMES["litert"]
+    model = included(name)
+    export.export(model, "litert", output)
+    listed = listed_operations()["ESPCN" if "espcn" in name else "EDSR"]
+    assert operations(output) <= listed[1]
+
+
+@pytest.mark.parametrize("size", [(40, 32), None])
+@pytest.mark.parametrize("precision, least", [("float16", 90), ("int8", 45)])
+def test_precision(precision, least, size, tmp_path, run_command, photograph):
+    model = PROJECT / "weights" / "espcn_x4.keras"
+    paths = [tmp_path / f"{name}.tflite" for name in ("float32", precision)]
+    of_size = ["--size", f"{size[0]}x{size[1]}"] if size else []
+    assert run_command(export, model, "litert", paths[0], *of_size)[0] == 0
+    command = (model, "litert", paths[1], "--precision", precision, *of_size)
+    status, out = run_command(export, *command)
+    assert status == 0
+    assert float(re.search(r"PSNR of ([\d.]+) dB", out)[1]) > least
+    large, small = (path.stat().st_size for path in paths)
+    assert small < (0.35 if precision == "int8" else 0.55) * large
+    whole, rounded = (run_litert(path, photograph) for path in paths)
+    error = np.mean(np.square(whole - rounded))
+    assert error > 0 and 10 * np.log10(255**2 / error) > least
+
+
+def run_litert(path, lr):
+    """What the file makes of a picture, computed without XNNPACK."""
+    interpreter = open_litert(path)
+    (source,), (result,) = (
+        interpreter.get_input_details(),
+        interpreter.get_output_details(),
+    )
+    assert source["dtype"] == result["dtype"] == np.float32
+    interpreter.resize_tensor_input(source["index"], lr.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(source["index"], lr)
+    interpreter.invoke()
+    return interpreter.get_tensor(result["index"])
+
+
+@pytest.fixture
+def photograph(small_leaves):
+    """Luma of the one that comes with matplotlib: [1, 40, 32, 1]."""
+    ((lr, _),) = data.load("leaves", "test", 4).as_numpy_iterator()
+    return data.luma(lr[20:60, 40:72].astype(np.float32))[None].astype(np.float32)
+
+
+def test_int8_computes_in_integers_alone(tmp_path):
+    output = tmp_path / NAMES["litert"]
+    model = included("espcn_x4")
+    export.export(model, "litert", output, precision="int8")
+    added = operations(output) - listed_operations()["ESPCN"][1]
+    assert added == {"QUANTIZE", "DEQUANTIZE"}
+    details = open_litert(output).get_tensor_details()
+    floats = [tensor["index"] for tensor in details if tensor["dtype"] == np.float32]
+    assert len(floats) == 2  # input and output
+
+
+def test_int8_covers_the_range_of_the_pictures_in_the_folder(tmp_path):
+    """Calibrated on dark pictures, it knows nothing brighter."""
+    model = espcn.build_espcn(2, filters=())
+    for number in range(3):
+        save(noise(96, 96, 3, seed=number) // 5, tmp_path / "dark" / f"{number}.png")
+    white = np.full((1, 8, 8, 1), 235, np.float32)
+    results = {}
+    for folder in (None, tmp_path / "dark"):
+        output = tmp_path / f"{folder and 'dark'}.tflite"
+        export.export(model, "litert", output, precision="int8", calibrate=folder)
+        results[folder] = run_litert(output, white).mean()
+    drawn, dark = results.values()
+    assert abs(drawn - 235) < 2
+    assert dark < 16 + 219 / 255 * 60
+
+
+@pytest.mark.parametrize("precision", export.LEAST_PSNR)
+def test_too_low_a_psnr_is_not_kept(precision, tmp_path, monkeypatch):
+    monkeypatch.setitem(export.LEAST_PSNR, precision, 200)
+    model = included("espcn_x4")
+    with pytest.raises(ValueError, match=f"{precision} .*less than 200, and was not k"):
+        export.export(model, "litert", tmp_path / "a.tflite", precision=precision)
+    assert not list(tmp_path.iterdir())
+
+
+def test_picture_that_cannot_be_read_is_named(tmp_path, tiny_network):
+    (tmp_path / "a.png").touch()
+    output = tmp_path / "a.tflite"
+    with pytest.raises(ValueError, match="a.png cannot be read"):
+        export.export(
+            tiny_network(2), "litert", output, precision="int8", calibrate=tmp_path
+        )
+    assert not output.exists()
+
+
+# --- What is refused ---
 
 
 @pytest.mark.parametrize("off, said", [(1, "1.00"), (np.nan, "nan")])
@@ -83,6 +267,10 @@ def test_missing_package_is_named(tiny_network, tmp_path, monkeypatch):
 def test_mistakes_are_named(tiny_network, tmp_path, run_command):
     with pytest.raises(ValueError, match="must end with .onnx"):
         export.export(tiny_network(2), "onnx", tmp_path / "out.tflite")
+    with pytest.raises(ValueError, match="'fp16' is none of float32, float16, int8"):
+        export.export(tiny_network(2), "litert", tmp_path / "a", precision="fp16")
+    with pytest.raises(ValueError, match="'hwc' is none of nhwc, nchw"):
+        export.export(tiny_network(2), "onnx", tmp_path / "a", layout="hwc")
     status, _ = run_command(
         export, tmp_path / "nowhere.keras", "onnx", tmp_path / "out.onnx"
     )
@@ -102,6 +290,26 @@ def test_mistakes_are_named(tiny_network, tmp_path, run_command):
         (
             "model.keras onnx a.onnx --size 0x3",
             "--size must look like 360x640, not 0x3.",
+        ),
+        (
+            "model.keras onnx a.onnx --precision int8",
+            "--precision int8 is for litert alone: leave it out for onnx.",
+        ),
+        (
+            "model.keras saved_model a --layout nchw",
+            "--layout nchw is for onnx alone: leave it out for saved_model.",
+        ),
+        (
+            "model.keras litert a.tflite --precision float16 --calibrate .",
+            "--calibrate goes with --precision int8 alone.",
+        ),
+        (
+            "model.keras litert a.tflite --precision int8 --calibrate nowhere",
+            "nowhere: there is no such folder to calibrate on.",
+        ),
+        (
+            "model.keras litert a.tflite --precision int8 --calibrate .",
+            ". contains no pictures to calibrate on.",
         ),
     ],
 )
