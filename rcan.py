@@ -136,7 +136,7 @@ def upsample(x, scale, filters):
 
 
 def repeat(x, scale):
-    """Each pixel repeated, as a fixed sub-pixel convolution, which runs on phones, too."""
+    """Each pixel repeated, as a fixed sub-pixel convolution that phones can run."""
     channels = x.shape[-1]
     enlarge = layers.Conv2D(
         channels * scale**2,
