@@ -171,10 +171,11 @@ def _saved_model(model, path, signature):
     return lambda lr: loaded.serve(lr)
 
 
-def _litert(model, path, signature, converter={}):
+def _litert(model, path, signature, converter=None):
     import ai_edge_litert  # to miss it before the export, not after
 
-    model.export(path, "litert", input_signature=signature, verbose=False, **converter)
+    settings = dict(input_signature=signature, verbose=False, **(converter or {}))
+    model.export(path, "litert", **settings)
     return run_litert(path)
 
 
@@ -182,9 +183,8 @@ def run_litert(path, threads=None):
     """A function that runs a LiteRT file, on float32 [1, h, w, channels]."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(
-        str(path), num_threads=threads
-    )  # built-in operations only
+    # Which has built-in operations only.
+    interpreter = Interpreter(str(path), num_threads=threads)
 
     def run(lr):
         source = interpreter.get_input_details()[0]["index"]
