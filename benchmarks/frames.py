@@ -8,13 +8,15 @@ medians: "network" is luma alone, "upscale" is `upscale.upscale`, RGB to RGB, wh
 enlarges the colours with bicubic interpolation.
 """
 
+import functools
 import time
 
-import keras
 import numpy as np
 
 import espcn
 import hardware
+from core.networks import in_precision
+from core.precision import choose
 from core.tiles import upscale
 
 ROUNDS = 8
@@ -31,15 +33,17 @@ def main():
     frame = np.random.default_rng(0).integers(0, 256, (360, 640, 3), dtype=np.uint8)
     luma = frame[None, ..., :1].astype(np.float32)
     tasks = {}
-    for policy in dict.fromkeys(["float32", hardware.set_precision("auto")]):
-        keras.config.set_dtype_policy(policy)
+    for policy in dict.fromkeys(["float32", choose("auto", "precision")[0]]):
         for name in ("EXAMPLE", "PAPER", "FAST"):
             network = getattr(espcn, name)
             model = espcn.build_espcn(3, **network)
             shape = f"{network['filters']} {network['activation']}"
             row = f"{name:<8} {shape:<19} {policy:<15}"
-            tasks[row, "network"] = lambda model=model: model.predict_on_batch(luma)
-            tasks[row, "upscale"] = lambda model=model: upscale(model, frame)
+            alone = in_precision(model, policy)
+            tasks[row, "network"] = functools.partial(alone.predict_on_batch, luma)
+            tasks[row, "upscale"] = functools.partial(
+                upscale, model, frame, precision=policy
+            )
     for function in tasks.values():
         function()  # the first call compiles
     rounds = [

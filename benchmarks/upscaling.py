@@ -2,14 +2,14 @@
 
     pip install torch        # optional
     python -m benchmarks.upscaling                      # pictures of 0.1 and 1 megapixels
-    python -m benchmarks.upscaling --megapixels 24      # takes over an hour
+    python -m benchmarks.upscaling --megapixels 24      # takes an hour
 
 The networks have their scripts' default sizes and enlarge four times. They are untrained,
 which does not change their speed. Megapixels are those of the small picture. Each figure
 comes from its own process, which has its own peak memory, and from the second of two
-pictures of one size, since the first call compiles. PyTorch runs EDSR in float32, as
-Keras does here, channels-last and in one piece. Pictures of more than one megapixel are
-only enlarged in tiles: in one piece they take 13 GB per megapixel.
+pictures of one size, since the first call compiles. In one piece the network runs in the
+fastest precision, and PyTorch in float32, channels-last. Pictures of more than one
+megapixel are only enlarged in tiles: in one piece they take 11 GB per megapixel.
 """
 
 import argparse
@@ -20,12 +20,14 @@ import time
 import numpy as np
 
 from benchmarks import memory
+from core.pixels import to_uint8
 
-TILE = 512
+WAYS = "float32", "auto", "in one piece"
 
 
-def build(name):
-    """A function that enlarges a uint8 picture [h, w, 3], in tiles of a given size."""
+def build(name, way):
+    """A function that enlarges a uint8 picture [h, w, 3]: in tiles, in one of two
+    precisions, or in one piece."""
     if name == "PyTorch EDSR":
         return build_torch()
     import edsr
@@ -33,6 +35,9 @@ def build(name):
     import mdsr
     import rcan
     import srgan
+    from core.colours import for_rgb
+    from core.networks import in_precision
+    from core.precision import choose
     from core.tiles import upscale
 
     networks = {
@@ -43,7 +48,12 @@ def build(name):
         "SRResNet": lambda: srgan.build_srresnet(4),
     }
     model = networks[name]()
-    return lambda image, tile: upscale(model, image, tile=tile)
+    if way != "in one piece":
+        return lambda image: upscale(model, image, precision=way)
+    if model.input_shape[-1] == 1:
+        model = for_rgb(model, 4)
+    model = in_precision(model, choose("auto", "precision")[0])
+    return lambda image: to_uint8(model.predict_on_batch(image[None])[0])
 
 
 def build_torch():
@@ -53,7 +63,7 @@ def build_torch():
 
     model = torch_edsr.EDSR().to(memory_format=torch.channels_last)
 
-    def enlarge(image, tile):
+    def enlarge(image):
         with torch.inference_mode():
             x = torch.from_numpy(image).permute(2, 0, 1)[None].float()
             x = x.to(memory_format=torch.channels_last)
@@ -62,14 +72,14 @@ def build_torch():
     return enlarge
 
 
-def measure(name, megapixels, tile):
+def measure(name, megapixels, way):
     """Seconds for a picture, and peak memory in gigabytes."""
     side = round((1e6 * megapixels) ** 0.5)
     image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
-    enlarge = build(name)
+    enlarge = build(name, way)
     for _ in range(2):
         start = time.perf_counter()
-        enlarge(image, tile or side)
+        enlarge(image)
         seconds = time.perf_counter() - start
     return seconds, memory.peak() / 1e9
 
@@ -80,23 +90,23 @@ def main():
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        name, megapixels, tile = options.one
-        print(*measure(name, float(megapixels), int(tile)))
+        name, megapixels, way = options.one
+        print(*measure(name, float(megapixels), way))
         return
     import hardware
 
-    print(f"{hardware.describe()}, float32, tiles of {TILE} pixels")
-    print(f"{'megapixels/s and peak memory':<32}{'in tiles':>20}{'in one piece':>20}")
+    print(hardware.describe())
+    print(f"{'megapixels/s, peak memory':<30}", *(f"{way:>17}" for way in WAYS))
     for name in ("ESPCN", "EDSR", "MDSR", "RCAN", "SRResNet", "PyTorch EDSR"):
         for megapixels in options.megapixels:
             cells = []
-            for tile in (TILE, 0):
-                torch_in_tiles = name.startswith("PyTorch") and tile
-                if torch_in_tiles or (not tile and megapixels > 1):
+            for way in WAYS:
+                whole = way == WAYS[-1]
+                if name.startswith("PyTorch") > whole or whole and megapixels > 1:
                     cells.append("")
                     continue
                 module = [sys.executable, "-m", "benchmarks.upscaling"]
-                task = ["--one", name, str(megapixels), str(tile)]
+                task = ["--one", name, str(megapixels), way]
                 done = subprocess.run([*module, *task], capture_output=True, text=True)
                 if done.returncode:
                     absent = "No module named" in done.stderr
@@ -104,7 +114,8 @@ def main():
                     continue
                 seconds, gigabytes = map(float, done.stdout.split()[-2:])
                 cells.append(f"{megapixels / seconds:.3f}  {gigabytes:.1f} GB")
-            print(f"{name:<16}{megapixels:>10g} in    {cells[0]:>20}{cells[1]:>20}")
+            cells = (f"{cell:>17}" for cell in cells)
+            print(f"{name:<16}{megapixels:>10g} in ", *cells, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,95 @@
+"""Seconds that people wait for: starting, bicubic interpolation, scoring.
+
+    python -m benchmarks.waiting BSDS500/images/val
+
+The commands are run as a user runs them, the first time unmeasured. Scores are those of
+compare.py, by which 30 pictures of the folder are compared with what ESPCN made of them,
+with and without LPIPS and NIQE (if what these need is installed). All figures are medians.
+"""
+
+import argparse
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+from PIL import Image
+
+import data
+import hardware
+import metrics
+from core import imagenet, leaves, networks
+
+PROJECT = pathlib.Path(__file__).parent.parent
+COMMANDS = (
+    "upscale.py --help",
+    "compare.py --help",
+    "export.py --help",
+    "edsr.py --help",
+)
+SIZES = {
+    "640x360 to 1920x1080": ((360, 640), (1080, 1920)),
+    "1356x1020 to 339x255": ((1020, 1356), (255, 339)),
+}
+PICTURES = 30
+
+
+def seconds(function, rounds=5):
+    """The median over rounds after a first, which prepares things."""
+    times = []
+    for _ in range(rounds + 1):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return np.median(times[1:])
+
+
+def run(*arguments):
+    """Runs one of our commands."""
+    command = [sys.executable, *arguments]
+    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)
+
+
+def start():
+    for command in COMMANDS:
+        print(f"{command:<44}{seconds(lambda: run(*command.split())):8.2f} s")
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "photo.png"
+        Image.fromarray(leaves.draw_leaves(300, seed=0)[:256]).save(path)
+        took = seconds(lambda: run("upscale.py", str(path), "--output", folder))
+        print(f"{'upscale.py, 300x256 pixels':<44}{took:8.2f} s")
+
+
+def resize():
+    rng = np.random.default_rng(0)
+    for name, (old, new) in SIZES.items():
+        image = rng.integers(0, 256, (*old, 3), dtype=np.uint8)
+        took = seconds(lambda: data.bicubic_resize(image, *new))
+        print(f"{f'bicubic_resize, {name}':<44}{1000 * took:8.0f} ms")
+
+
+def score(folder):
+    network = networks.load_network(PROJECT / "weights/espcn_x4.keras")
+    pairs = list(data.load(folder, "all", 4).take(PICTURES).as_numpy_iterator())
+    measured = "with LPIPS and NIQE" if imagenet.has_weights("alexnet") else "without"
+    for name in dict.fromkeys([measured, "without LPIPS and NIQE"]):
+        if name.startswith("without"):
+            metrics._lpips_or_nan = metrics._niqe_or_nan = lambda *images: np.nan
+        took = seconds(lambda: metrics.evaluate(network, pairs, verbose=0), rounds=3)
+        print(f"{f'{len(pairs)} pictures scored, {name}':<44}{took:8.2f} s")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", help="pictures to score, such as BSDS500/images/val")
+    options = parser.parse_args()
+    print(hardware.describe())
+    start()
+    resize()
+    score(options.folder)
+
+
+if __name__ == "__main__":
+    main()
