@@ -19,6 +19,12 @@ TILE = 1024
 TILE_OF_WHOLE = 512
 TILE_OF_SECOND_HALF = 256
 SMALLEST_TILE = 32
+SHORT_OF_MEMORY = (  # in the errors of JAX and TensorFlow, and of PyTorch
+    "RESOURCE_EXHAUSTED",
+    "OOM when allocating",
+    "out of memory",
+    "can't allocate memory",
+)
 
 
 def enlarge(model, lr, scale, self_ensemble=False):
@@ -110,8 +116,7 @@ def upscale(
             )
             return result
         except Exception as error:  # each backend has its own
-            short = ("RESOURCE_EXHAUSTED", "OOM when allocating")
-            if not any(words in str(error) for words in short):
+            if not any(words in str(error) for words in SHORT_OF_MEMORY):
                 raise
             tile = min(tile, max(height, width)) // 2
             if tile < SMALLEST_TILE:

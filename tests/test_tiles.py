@@ -123,13 +123,22 @@ def test_without_a_network_it_is_bicubic():
     np.testing.assert_array_equal(tiles.enlarge(None, lr, 3), expected)
 
 
-def test_smaller_tiles_when_memory_is_short(tiny_network, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    "message",
+    [
+        "RESOURCE_EXHAUSTED: Out of memory",  # JAX's
+        "OOM when allocating tensor with shape[1,64,64,3]",  # TensorFlow's
+        "CUDA out of memory. Tried to allocate 2.00 GiB.",  # PyTorch's, as is the next
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.",
+    ],
+)
+def test_smaller_tiles_when_memory_is_short(message, tiny_network, monkeypatch, capsys):
     model, image, run = tiny_network(2), noise(70, 80, 3), tiles._run
     expected = upscale.upscale(model, image, precision="float32")
 
     def short_of_memory(model, *arrays):
         if any(array.shape[0] * array.shape[1] > 40 * 40 for array in arrays):
-            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+            raise RuntimeError(message)
         return run(model, *arrays)
 
     monkeypatch.setattr(tiles, "_run", short_of_memory)
