@@ -21,6 +21,9 @@ import settings
 
 if __name__ == "__main__":
     settings.start_command()  # before the imports that take seconds
+    if os.environ["KERAS_BACKEND"] != "tensorflow":
+        print("The exporters are TensorFlow's, so the network is loaded in TensorFlow.")
+        os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import numpy as np
 
@@ -64,8 +67,8 @@ def export(
     Raises:
         ValueError: if the output exists or has the wrong suffix, if an option does not go
             with the format, if the network has several inputs or outputs, if there are no
-            pictures to calibrate on, if a package is missing (naming it), or if the
-            exported network gives a different picture.
+            pictures to calibrate on, if a package is missing (naming it), if the backend
+            is not TensorFlow, or if the exported network gives a different picture.
         OSError: if the output cannot be written.
     """
     import keras  # here, so that the command finds mistakes before that takes seconds
@@ -74,6 +77,11 @@ def export(
 
     check_options(format, precision, calibrate, layout)
     check_output(format, output)
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "The exporters are TensorFlow's: set KERAS_BACKEND=tensorflow, or save the "
+            "network and run export.py."
+        )
     model = as_network(model)
     shape = (None, *(size or (None, None)), model.input_shape[-1])
     if format == "litert":

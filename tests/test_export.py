@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import cv2
+import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -262,6 +263,13 @@ def test_missing_package_is_named(tiny_network, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ValueError, match="onnxruntime.*requirements-export.txt"):
         export.export(tiny_network(2), "onnx", tmp_path / "out.onnx")
+
+
+def test_another_backend_is_refused(tiny_network, tmp_path, monkeypatch):
+    model = tiny_network(2)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(ValueError, match="set KERAS_BACKEND=tensorflow, or save"):
+        export.export(model, "onnx", tmp_path / "out.onnx")
 
 
 def test_mistakes_are_named(tiny_network, tmp_path, run_command):
