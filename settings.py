@@ -17,7 +17,7 @@ import sys
 import traceback
 
 PROJECT = pathlib.Path(__file__).resolve().parent
-BACKENDS = "tensorflow", "jax"
+BACKENDS = "tensorflow", "jax", "torch"
 CONSTANT = re.compile(r"^([A-Z][A-Z0-9_]*) = .*$", re.MULTILINE)
 
 
@@ -45,7 +45,9 @@ def start_command():
             f"{', '.join(BACKENDS)}."
         )
     if not importlib.util.find_spec(backend):
-        raise ValueError(f"{backend} is not installed: pip install {backend}")
+        raise ValueError(f"{backend} is not installed: docs/devices.md says how.")
+    # PyTorch's threads would spin while they wait, which slows all if cores are few.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def _print_error(kind, error, trace):

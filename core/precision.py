@@ -10,8 +10,8 @@ POLICIES = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 def choose(policy, name):
     """Turns "auto" into the fastest dtype policy here.
 
-    bfloat16 is the fastest where the CPU has AMX or AVX512-BF16 (with TensorFlow; with
-    JAX it gains nothing there) or the GPU is of the Ampere generation or newer, float16 on
+    bfloat16 is the fastest where the CPU has AMX or AVX512-BF16 (not with JAX, where it
+    gains nothing) or the GPU is of the Ampere generation or newer, float16 on
     GPUs of the Volta and Turing generations, else float32.
 
     Args:
@@ -58,11 +58,23 @@ def gpus():
             tuple(map(int, version)) if "".join(version).isdecimal() else (0, 0)
             for version in versions
         ]
+    if keras.backend.backend() == "torch":
+        import torch
+
+        device = torch_device()
+        if device.type == "cuda" and torch.version.cuda:
+            return [torch.cuda.get_device_capability(device)]
+        return [] if device.type == "cpu" else [(0, 0)]  # of AMD, Apple, Intel
     import tensorflow as tf
 
     found = tf.config.list_physical_devices("GPU")
     details = map(tf.config.experimental.get_device_details, found)
     return [detail.get("compute_capability", (0, 0)) for detail in details]
+
+
+def torch_device():
+    """The one device that Keras uses with PyTorch, however many there are."""
+    return keras.ops.zeros(()).device
 
 
 def cpu_flags():

@@ -109,12 +109,16 @@ print("RESULT" + json.dumps(out))
 """
 
 
-BACKENDS = ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)]
+BACKENDS = [
+    "tensorflow",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("jax", "torch")),
+]
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def in_compile(request, tmp_path_factory):
     """What came of the cases above on a backend: a dict."""
+    pytest.importorskip(request.param)
     done = subprocess.run(
         [sys.executable, "-c", IN_COMPILE, tmp_path_factory.mktemp("it") / "m.keras"],
         env={

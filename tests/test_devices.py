@@ -1,6 +1,8 @@
-"""Training on JAX, on several devices, in several processes. Each runs on its own, since
-backend and devices are chosen once for a process."""
+"""Training on JAX and PyTorch, on several devices, in several processes. Each runs on its
+own, since backend and devices are chosen once for a process."""
 
+import functools
+import importlib.util
 import json
 import os
 import shutil
@@ -12,7 +14,16 @@ import keras
 import numpy as np
 import pytest
 
-from helpers import PROJECT, TINY, assert_same_state, edits, state_of
+from core import networks
+from helpers import (
+    PROJECT,
+    TINY,
+    assert_same_state,
+    edits,
+    noise,
+    run_process,
+    state_of,
+)
 
 # Runs scripts as from the command line, one after the other, perhaps only up to some epoch.
 RUN = """
@@ -90,13 +101,23 @@ def only_folder(results):
     return folder
 
 
-def test_trains_on_jax_and_resumes_to_the_very_same_weights(tmp_path, smooth_pictures):
+@pytest.fixture(params=["jax", "torch"])
+def backend(request):
+    """Those that are not the default, as far as they are installed."""
+    if not importlib.util.find_spec(request.param):
+        pytest.skip(f"{request.param} is not installed")
+    return request.param
+
+
+def test_trains_on_others_and_resumes_to_the_very_same_weights(
+    backend, tmp_path, smooth_pictures
+):
     """And what it saved loads on TensorFlow."""
     straight = settings("edsr", smooth_pictures, tmp_path / "straight")
     stopped = settings("edsr", smooth_pictures, tmp_path / "stopped")
     runs = [("edsr", straight, None), ("edsr", stopped, 1), ("edsr", stopped, None)]
-    out = finish(start(runs, KERAS_BACKEND="jax"))
-    assert "(jax)" in out and "Resuming" in out
+    out = finish(start(runs, KERAS_BACKEND=backend))
+    assert f"({backend})" in out and "Resuming" in out
     folder = only_folder(tmp_path / "straight")
     assert_same_state(folder, only_folder(tmp_path / "stopped"))
     assert keras.backend.backend() == "tensorflow"
@@ -104,14 +125,68 @@ def test_trains_on_jax_and_resumes_to_the_very_same_weights(tmp_path, smooth_pic
     assert model(np.zeros((1, 6, 6, 3))).shape == (1, 12, 12, 3)
 
 
+PREDICT = """
+import sys
+import numpy as np
+from core import networks
+path, lr, sr = sys.argv[1:]
+np.save(sr, networks.load_network(path).predict_on_batch(np.load(lr)))
+"""
+
+
+def test_a_file_gives_the_same_picture_on_others(backend, tmp_path):
+    """The same to within 0.01 grey levels, before it is rounded."""
+    path = PROJECT / "weights" / "edsr_x2.keras"
+    lr, sr = tmp_path / "lr.npy", tmp_path / "sr.npy"
+    np.save(lr, noise(1, 20, 24, 3))
+    subprocess.run(
+        [sys.executable, "-c", PREDICT, path, lr, sr],
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "KERAS_BACKEND": backend},
+        check=True,
+        timeout=200,
+    )
+    expected = networks.load_network(path).predict_on_batch(np.load(lr))
+    np.testing.assert_allclose(np.load(sr), expected, rtol=0, atol=0.01)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["espcn", "mdsr", "rcan"])
-def test_all_others_train_on_jax(name, tmp_path, smooth_pictures):
+def test_all_other_scripts_train_on_others(name, backend, tmp_path, smooth_pictures):
     constants = settings(name, smooth_pictures, tmp_path / "results")
-    out = finish(start([(name, constants, None)], KERAS_BACKEND="jax"))
-    assert "PSNR Y" in out
+    runs = [(name, constants, 1), (name, constants, None)]
+    out = finish(start(runs, KERAS_BACKEND=backend))
+    assert "Resuming" in out and "PSNR Y" in out
     path, *_ = only_folder(tmp_path / "results").glob("model*.keras")
     keras.saving.load_model(path)
+
+
+@pytest.mark.slow
+def test_resumes_in_bfloat16_on_torch(tmp_path, smooth_pictures):
+    pytest.importorskip("torch")
+    folders = []
+    for end, untils in (("straight", [None]), ("stopped", [1, None])):
+        constants = settings("edsr", smooth_pictures, tmp_path / end)
+        constants["PRECISION"] = "mixed_bfloat16"
+        runs = [("edsr", constants, until) for until in untils]
+        finish(start(runs, KERAS_BACKEND="torch"))
+        folders.append(only_folder(tmp_path / end))
+    assert_same_state(*folders)
+
+
+@pytest.mark.slow
+def test_commands_run_on_others(backend, tmp_path, smooth_pictures, model_file):
+    run = functools.partial(run_process, tmp_path, KERAS_BACKEND=backend)
+    picture = smooth_pictures / "test" / "a.png"
+    status, _, _ = run("upscale.py", picture, "--model", model_file)
+    assert status == 0 and (tmp_path / "upscaled" / "a_x2.png").exists()
+    status, out, _ = run("compare.py", model_file, "--data", smooth_pictures)
+    assert status == 0 and "SSIM RGB" in out
+    exported = tmp_path / "exported"
+    status, out, _ = run("export.py", model_file, "saved_model", exported)
+    assert status == 0 and exported.exists()
+    assert "The exporters are TensorFlow's" in out
+    status, out, _ = run("srgan.py", f"DATASET={smooth_pictures}")
+    assert status == 1 and "set KERAS_BACKEND=tensorflow" in out
 
 
 @pytest.mark.slow

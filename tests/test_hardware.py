@@ -3,6 +3,7 @@
 import os
 import pathlib
 import sys
+import types
 
 import keras
 import numpy as np
@@ -51,6 +52,27 @@ def test_several_gpus_share_each_batch(monkeypatch):
         ValueError, match="BATCH_SIZE = 3 cannot be shared .* 2 devices"
     ):
         hardware.devices(3)
+
+
+@pytest.mark.parametrize(
+    "kind, cuda, gpus, names",
+    [
+        ("cpu", None, [], []),
+        ("cuda", "13.0", [(9, 0)], ["NVIDIA H"]),
+        ("cuda", None, [(0, 0)], ["NVIDIA H"]),  # PyTorch for AMD calls its GPUs cuda
+        ("mps", None, [(0, 0)], ["GPU (mps)"]),
+    ],
+)
+def test_torch_trains_on_one_gpu(kind, cuda, gpus, names, monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    monkeypatch.setattr(
+        precision, "torch_device", lambda: types.SimpleNamespace(type=kind)
+    )
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H")
+    assert precision.gpus() == gpus and hardware._gpu_names() == names
 
 
 def test_unknown_policy_is_named():
@@ -113,8 +135,11 @@ def test_processes_share_batches_evenly(monkeypatch):
     assert not hardware.is_first()
 
 
-@pytest.mark.parametrize("backend, calls", [("jax", [([], "GPU")]), ("tensorflow", [])])
-def test_gpu_is_left_to_jax(backend, calls, monkeypatch):
+@pytest.mark.parametrize(
+    "backend, calls",
+    [("jax", [([], "GPU")]), ("torch", [([], "GPU")]), ("tensorflow", [])],
+)
+def test_gpu_is_left_to_the_backend(backend, calls, monkeypatch):
     seen = []
     monkeypatch.setattr(keras.backend, "backend", lambda: backend)
     monkeypatch.setattr(tf.config, "set_visible_devices", lambda *a: seen.append(a))

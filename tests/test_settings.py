@@ -370,7 +370,7 @@ def test_only_errors_raised_here_on_purpose_are_one_line(code, last, tmp_path):
 
 
 @pytest.mark.parametrize("script", [f"{name}.py" for name in [*SCRIPTS, *COMMANDS]])
-@pytest.mark.parametrize("backend", ["torch", "Jax", "nothing"])
+@pytest.mark.parametrize("backend", ["openvino", "Jax", "nothing"])
 def test_backend_that_is_not_supported_is_refused_at_once(backend, script, tmp_path):
     (tmp_path / "keras.py").write_text("raise ImportError('was imported')")
     done = subprocess.run(
@@ -383,7 +383,7 @@ def test_backend_that_is_not_supported_is_refused_at_once(backend, script, tmp_p
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr == (
         f"{script}: KERAS_BACKEND = '{backend}' is not supported: set it to one of "
-        "tensorflow, jax.\n"
+        "tensorflow, jax, torch.\n"
     )
 
 
@@ -397,7 +397,7 @@ def test_backend_is_tensorflow_unless_the_environment_names_another(monkeypatch)
         settings.start_command()
         assert os.environ["KERAS_BACKEND"] == backend
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match="jax is not installed: pip install jax"):
+    with pytest.raises(ValueError, match="jax is not installed: docs/devices.md"):
         settings.start_command()
 
 

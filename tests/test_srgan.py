@@ -12,6 +12,12 @@ from core import imagenet, state
 from helpers import TINY, assert_same_state, network_features, noise, read_csv
 
 
+def test_another_backend_is_refused(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(ValueError, match="set KERAS_BACKEND=tensorflow"):
+        srgan.SRGAN(None, None)
+
+
 @pytest.fixture
 def small_discriminator(monkeypatch):
     small = functools.partial(srgan.build_discriminator, filters=4, units=16)
