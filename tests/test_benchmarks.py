@@ -17,7 +17,8 @@ from benchmarks import blend, dial, drawn, kinds, protocols, recipes, shared
 from helpers import PROJECT
 
 NAMES = (
-    "blend dial drawn frames kinds phones pipeline protocols recipes steps upscaling"
+    "backends blend dial drawn frames kinds phones pipeline protocols recipes runtimes "
+    "steps upscaling waiting"
 ).split()
 
 

@@ -66,7 +66,7 @@ def start(runs, before="", **environment):
 
 def finish(process):
     try:
-        out, _ = process.communicate(timeout=200)
+        out, _ = process.communicate(timeout=400)
     except subprocess.TimeoutExpired:
         process.kill()
         raise
