@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -11,6 +12,8 @@ import pytest
 
 from helpers import PROJECT, SCRIPTS, TINY, edited
 from tools import notebook
+
+ADDRESS = "https://example.org/super-resolution.git"
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -33,11 +36,12 @@ def test_scripts_are_what_keras_io_converts(name):
 def test_notebook_has_all_prose_and_code(name, tmp_path, run_command):
     source = (PROJECT / f"{name}.py").read_text(encoding="utf-8")
     (tmp_path / f"{name}.py").write_text(source, encoding="utf-8")
-    assert run_command(notebook, tmp_path / f"{name}.py")[0] == 0
+    command = notebook, tmp_path / f"{name}.py", "--clone", ADDRESS
+    assert run_command(*command)[0] == 0
     book = nbformat.read(tmp_path / f"{name}.ipynb", as_version=4)
     nbformat.validate(book)
-    first, *cells, show = book.cells
-    assert show.source == notebook.SHOW.strip()
+    first, fetch, *cells, show = book.cells
+    assert show.source == notebook.SHOW.strip() and repr(ADDRESS) in fetch.source
     assert first.source.startswith("# ") and "**Description:** " in first.source
     kinds = {cell.cell_type: [] for cell in cells}
     for cell in cells:
@@ -50,11 +54,11 @@ def test_notebook_has_all_prose_and_code(name, tmp_path, run_command):
         if line
     ]
     assert "## Hyperparameters" in "\n".join(kinds["markdown"])
-    assert "exists already" in run_command(notebook, tmp_path / f"{name}.py")[0]
+    assert "exists already" in run_command(*command)[0]
 
 
 def test_what_is_no_script_is_refused(run_command):
-    status, _ = run_command(notebook, PROJECT / "data.py")
+    status, _ = run_command(notebook, PROJECT / "data.py", "--clone", ADDRESS)
     assert "data.py cannot be made into a notebook" in status
 
 
@@ -63,10 +67,46 @@ def test_text_stays_as_it_is_where_utf_8_is_not_the_default(tmp_path):
     source = source.replace("## Introduction", "## Einführung")
     (tmp_path / "edsr.py").write_text(source, encoding="utf-8")
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    command = [sys.executable, PROJECT / "tools" / "notebook.py", "edsr.py"]
+    command = [sys.executable, PROJECT / "tools/notebook.py", "edsr.py"]
+    command += ["--clone", ADDRESS]
     subprocess.run(command, cwd=tmp_path, env={**os.environ, **ascii_only}, check=True)
     book = nbformat.read(tmp_path / "edsr.ipynb", as_version=4)
     assert "## Einführung" in "\n".join(cell.source for cell in book.cells)
+
+
+@pytest.mark.parametrize("origin", ["https://example.org/ours.git", None])
+def test_address_is_that_of_the_clone(origin, tmp_path, monkeypatch, run_command):
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    if origin:
+        command = ["git", "-C", tmp_path, "remote", "add", "origin", origin]
+        subprocess.run(command, check=True)
+    monkeypatch.setattr(notebook, "PROJECT", tmp_path)
+    (tmp_path / "edsr.py").write_bytes((PROJECT / "edsr.py").read_bytes())
+    status, out = run_command(notebook, tmp_path / "edsr.py")
+    if origin:
+        assert status == 0 and f"fetches the project from {origin}" in out
+    else:
+        assert "name the address with --clone" in status
+
+
+@pytest.mark.slow
+def test_notebook_runs_from_nothing(tmp_path, smooth_pictures):
+    origin, empty = tmp_path / "origin", tmp_path / "empty"
+    ignored = shutil.ignore_patterns(".git", "weights", "docs", "tests", "results")
+    shutil.copytree(PROJECT, origin, ignore=ignored)
+    git = ["git", "-C", origin, "-c", "user.name=us", "-c", "user.email=us@example.org"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *command], check=True)
+    empty.mkdir()
+    constants = {**TINY["edsr"], "DATASET": str(smooth_pictures)}
+    book = notebook.to_notebook(edited("edsr", constants), str(origin))
+    nbclient.NotebookClient(
+        book,
+        timeout=300,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(empty)}},
+    ).execute()
+    assert list(empty.glob("project/results/*/model.keras"))
 
 
 @pytest.mark.slow
@@ -75,7 +115,7 @@ def test_notebook_runs_cell_by_cell(name, tmp_path, smooth_pictures, monkeypatch
     """At the end with a variable of the user's, and the constants and main() again."""
     constants = {**TINY[name], "DATASET": str(smooth_pictures)}
     constants |= {"RESULTS": str(tmp_path / "results")}
-    book = notebook.to_notebook(edited(name, constants))
+    book = notebook.to_notebook(edited(name, constants), ADDRESS)
     (block,) = [
         cell.source for cell in book.cells if "settings.collect(" in cell.source
     ]

@@ -451,7 +451,7 @@ def test_variables_of_a_notebook_are_no_settings(
     """Neither a stray one, nor when the cell with the constants runs again."""
     constants = {**TINY["edsr"], "EPOCHS": 1}
     constants |= {"DATASET": str(smooth_pictures), "RESULTS": str(tmp_path / "results")}
-    cells = notebook.to_notebook(edited("edsr", constants)).cells
+    cells = notebook.to_notebook(edited("edsr", constants), "").cells
     codes = [cell.source for cell in cells[:-1] if cell.cell_type == "code"]
     (block,) = [code for code in codes if "SETTINGS = " in code]
     more = block.replace("EPOCHS = 1", "EPOCHS = 2")
