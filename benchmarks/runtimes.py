@@ -107,7 +107,7 @@ def main():
         module = [sys.executable, "-m", "benchmarks.runtimes", name]
         environment = {**os.environ, "KERAS_BACKEND": "openvino"}
         done = subprocess.run(module, env=environment, capture_output=True, text=True)
-        print(done.stdout or f"  not measured: {done.stderr.splitlines()[-1]}", end="")
+        print(done.stdout.rstrip() or f"  not measured: {done.stderr.splitlines()[-1]}")
 
 
 if __name__ == "__main__":

@@ -100,7 +100,11 @@ def to_uint8(image):
 
 def to_samples(image, dtype):
     """Clips to 0 to 255 and rounds half up to the whole range of uint8 or uint16."""
-    return (np.clip(image, 0, 255) * (np.iinfo(dtype).max / 255) + 0.5).astype(dtype)
+    white = np.iinfo(dtype).max
+    samples = image * (white / 255)  # from here on in place, which takes half the time
+    np.clip(samples, 0, white, out=samples)
+    samples += 0.5
+    return samples.astype(dtype)
 
 
 def check_range(image, name, way_out, max_val=255):
