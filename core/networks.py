@@ -83,7 +83,6 @@ def float32_copy(model):
         An uncompiled `keras.Model` with the same weights. Lists and dicts of one input or
         output become that one.
     """
-
     copy = _clone(model, lambda layer: "float32")
     copy.set_weights(model.get_weights())
     return copy

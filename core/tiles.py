@@ -187,8 +187,8 @@ def _predict(model, image, scale, tile, eight_turns, progress):
         enlarged = _run_halves(model, image, scale, tile, progress)
     if not np.isfinite(enlarged).all():
         raise ValueError(
-            f"The output of {model.name} is not finite: its file is damaged, or its "
-            "training failed."
+            f"The output of {model.name} is not finite: its file is damaged, its training "
+            "failed, or it needs the precision float32."
         )
     return enlarged
 

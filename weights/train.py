@@ -1,10 +1,10 @@
 """Trains an included network again: runs its script with other settings.
 
-    python weights/train.py edsr_x2
+    python weights/train.py espcn_x4
     python weights/train.py edsr_x4 my_photographs
 
 Networks that learn from photographs take a folder of them. The results go to
-results/weights/edsr_x2/, with the network as it is included in edsr_x2.keras. A stopped
+results/weights/espcn_x4/, with the network as it is included in espcn_x4.keras. A stopped
 run resumes.
 """
 
@@ -31,8 +31,11 @@ from core.keras_files import leave_out_initializers
 from core.networks import load_network
 
 WEIGHTS = PROJECT / "weights"
-# Not included: the network for x4 that has seen no photographs.
-LEAVES = PROJECT / "results/weights/edsr_leaves_x4/edsr_leaves_x4.keras"
+# Not included: the networks for x2 and x4 that have seen no photographs.
+LEAVES_X2, LEAVES_X4 = (
+    PROJECT / f"results/weights/edsr_leaves_{scale}/edsr_leaves_{scale}.keras"
+    for scale in ("x2", "x4")
+)
 # Stands for the folder that is named when the recipe is run.
 PHOTOGRAPHS = "photographs"
 # The learning rate is half of what edsr.py has now.
@@ -41,16 +44,17 @@ EDSR_PHOTOGRAPHS = dict(EDSR, DATASET=PHOTOGRAPHS, STEPS_PER_EPOCH=250, EPOCHS=1
 SRGAN = dict(DATASET=PHOTOGRAPHS, EPOCHS=0, STEPS_PER_EPOCH=100)
 # The script and the settings that differ from its own.
 RECIPES = {
-    "edsr_x2": ("edsr", dict(EDSR, SCALE=2, EPOCHS=36)),
+    "edsr_leaves_x2": ("edsr", dict(EDSR, SCALE=2, EPOCHS=36)),
+    "edsr_leaves_x4": ("edsr", dict(EDSR, EPOCHS=36, INITIAL_WEIGHTS=LEAVES_X2)),
+    "edsr_x2": (
+        "edsr",
+        dict(EDSR_PHOTOGRAPHS, SCALE=2, EPOCHS=24, INITIAL_WEIGHTS=LEAVES_X2),
+    ),
     "edsr_x3": (
         "edsr",
-        dict(EDSR, SCALE=3, EPOCHS=20, INITIAL_WEIGHTS=WEIGHTS / "edsr_x2.keras"),
+        dict(EDSR_PHOTOGRAPHS, SCALE=3, INITIAL_WEIGHTS=WEIGHTS / "edsr_x2.keras"),
     ),
-    "edsr_leaves_x4": (
-        "edsr",
-        dict(EDSR, EPOCHS=36, INITIAL_WEIGHTS=WEIGHTS / "edsr_x2.keras"),
-    ),
-    "edsr_x4": ("edsr", dict(EDSR_PHOTOGRAPHS, INITIAL_WEIGHTS=LEAVES)),
+    "edsr_x4": ("edsr", dict(EDSR_PHOTOGRAPHS, INITIAL_WEIGHTS=LEAVES_X4)),
     "edsr_realistic_x4": (
         "edsr",
         dict(
