@@ -1,7 +1,8 @@
-"""Exports a trained network as a SavedModel, or for LiteRT or ONNX.
+"""Exports a trained network as a SavedModel, for LiteRT or ONNX, or as a web page.
 
     python export.py results/edsr_x4_leaves/model.keras onnx edsr_x4.onnx
     python export.py weights/espcn_x4.keras litert espcn_x4.tflite --precision int8
+    python export.py weights/espcn_x4.keras web demo
 
 The exported network takes and gives float32 pixels [batch, h, w, channels], 0 to 255, of
 any height and width unless `--size` fixes them. It is first run in the format's own
@@ -27,10 +28,10 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from core import calibration
+from core import calibration, web
 from core.files import named_errors, whole_file
 
-SUFFIXES = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
+SUFFIXES = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx", "web": ""}
 TOLERANCE = 0.05  # grey levels
 LEAST_PSNR = {"float16": 70, "int8": 40}  # dB, relative to the Keras network
 PRECISIONS = ("float32", *LEAST_PSNR)
@@ -50,9 +51,10 @@ def export(
 
     Args:
         model: `keras.Model` from LR to SR, float32.
-        format: "saved_model", "litert" or "onnx".
-        output: `pathlib.Path` to write, which must not exist: a folder for a SavedModel,
-            a .tflite or .onnx file for the others.
+        format: "saved_model", "litert", "onnx" or "web": a page that enlarges pictures in
+            the browser (see `core.web`), where a network for luma becomes one for RGB.
+        output: `pathlib.Path` to write, which must not exist: a folder for a SavedModel
+            or a page, a .tflite or .onnx file for the others.
         size: fixed (height, width) in LR pixels; None for any.
         precision: "float32"; for LiteRT also "float16" (of the weights) or "int8" (of
             the weights and all that is computed).
@@ -67,15 +69,15 @@ def export(
     Raises:
         ValueError: if the output exists or has the wrong suffix, if an option does not go
             with the format, if the network has several inputs or outputs, if there are no
-            pictures to calibrate on, if a package is missing (naming it), if the backend
-            is not TensorFlow, or if the exported network gives a different picture.
+            pictures to calibrate on, if a package or npm is missing (naming it), if the
+            backend is not TensorFlow, or if the exported network gives a different picture.
         OSError: if the output cannot be written.
     """
     import keras  # here, so that the command finds mistakes before that takes seconds
 
     from core.networks import as_network
 
-    check_options(format, precision, calibrate, layout)
+    check_options(format, size, precision, calibrate, layout)
     check_output(format, output)
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
@@ -83,6 +85,8 @@ def export(
             "network and run export.py."
         )
     model = as_network(model)
+    if format == "web":
+        model = _for_rgb(model)
     shape = (None, *(size or (None, None)), model.input_shape[-1])
     if format == "litert":
         shape = (1, *shape[1:])  # phones enlarge one picture at a time
@@ -108,8 +112,9 @@ def export(
         return _check_psnr(model, run, precision, pictures)
 
 
-def check_options(format, precision, calibrate, layout):
-    """Refuses options that do not go together, and a folder without pictures."""
+def check_options(format, size, precision, calibrate, layout):
+    """Refuses options that do not go together, a folder without pictures, and a page
+    without npm."""
     for value, known in ((precision, PRECISIONS), (layout, LAYOUTS)):
         if value not in known:
             raise ValueError(f"{value!r} is none of {', '.join(known)}.")
@@ -121,6 +126,12 @@ def check_options(format, precision, calibrate, layout):
         raise ValueError(
             f"--layout {layout} is for onnx alone: leave it out for {format}."
         )
+    if format == "web":
+        if size:
+            raise ValueError(
+                "A page takes pictures of any size: leave --size out for web."
+            )
+        web.find_npm()
     if calibrate:
         if precision != "int8":
             raise ValueError("--calibrate goes with --precision int8 alone.")
@@ -253,7 +264,30 @@ def _with_channels_first(model, signature):
     ]
 
 
-RUNTIMES = {"saved_model": _saved_model, "litert": _litert, "onnx": _onnx}
+def _for_rgb(model):
+    """The network itself, or that of luma with the colours in it."""
+    from core.colours import for_rgb
+    from core.networks import scale_and_channels
+
+    scale, channels = scale_and_channels(model)
+    return for_rgb(model, scale) if channels == 1 else model
+
+
+def _web(model, path, signature):
+    from core.graphs import receptive_radius
+    from core.networks import scale_and_channels
+
+    path.mkdir()
+    web.write_page(path, scale_and_channels(model)[0], receptive_radius(model))
+    return _onnx(model, path / "network.onnx", signature)
+
+
+RUNTIMES = {
+    "saved_model": _saved_model,
+    "litert": _litert,
+    "onnx": _onnx,
+    "web": _web,
+}
 
 
 # --- As a command ---------------------------------------------------------------------
@@ -289,7 +323,7 @@ def main():
     try:
         if not options.model.is_file():
             raise ValueError(f"{options.model}: there is no such file.")
-        check_options(options.format, **choices)
+        check_options(options.format, size, **choices)
         check_output(options.format, options.output)
         from core.networks import load_network  # now, as Keras above
 
