@@ -17,7 +17,7 @@ from benchmarks import blend, dial, drawn, kinds, protocols, recipes, shared
 from helpers import PROJECT
 
 NAMES = (
-    "backends blend dial drawn frames kinds phones pipeline protocols recipes runtimes "
+    "backends blend browser dial drawn frames kinds phones pipeline protocols recipes runtimes "
     "steps upscaling waiting"
 ).split()
 

@@ -1,9 +1,10 @@
 // Enlarges a picture in tiles. Takes a file; answers with the progress, then with the
 // enlarged picture or an error in one sentence.
-import * as ort from './onnxruntime.js';
-
 const SMALLEST_TILE = 32;
-const DEVICES = { webgpu: 'WebGPU', wasm: 'WebAssembly' };
+const RUNTIMES = { // the second is loaded where the first does not work
+  WebGPU: { file: './ort.webgpu.js', provider: 'webgpu' },
+  WebAssembly: { file: './ort.wasm.js', provider: 'wasm' },
+};
 const loading = load(); // while somebody looks for a picture
 
 onmessage = async ({ data: file }) => {
@@ -21,28 +22,35 @@ async function load() {
   const response = await fetch('network.json');
   const network = await response.json(); // scale, overlap and tile
   const gpu = await navigator.gpu?.requestAdapter().catch(() => null);
-  for (const device of gpu ? ['webgpu', 'wasm'] : ['wasm']) {
+  for (const device of gpu ? ['WebGPU', 'WebAssembly'] : ['WebAssembly']) {
     try {
-      const options = { executionProviders: [device] };
-      const session = await ort.InferenceSession.create('network.onnx', options);
-      await run(session, new ImageData(8, 8)); // where some drivers fail
-      return { ...network, session, device: DEVICES[device] };
+      const runtime = await open(device);
+      await run(runtime, new ImageData(8, 8)); // where some drivers fail
+      return { ...network, runtime, device };
     } catch (error) {
-      if (device === 'wasm') {
+      if (device === 'WebAssembly') {
         throw new Error(`The network could not be loaded: ${error.message}`);
       }
     }
   }
 }
 
+async function open(device) {
+  const { file, provider } = RUNTIMES[device];
+  const ort = await import(file);
+  const options = { executionProviders: [provider] };
+  return { ort, session: await ort.InferenceSession.create('network.onnx', options) };
+}
+
 // RGBA in 8 bits, enlarged. Alpha is 255.
-async function run(session, { data, width, height }) {
+async function run({ ort, session }, { data, width, height }) {
   const lr = new Float32Array(width * height * 3);
   for (let i = 0, j = 0; i < data.length; i += 4) {
     for (let channel = 0; channel < 3; channel++) lr[j++] = data[i + channel];
   }
   const tensor = new ort.Tensor('float32', lr, [1, height, width, 3]);
-  const sr = (await session.run({ [session.inputNames[0]]: tensor }))[session.outputNames[0]];
+  const outputs = await session.run({ [session.inputNames[0]]: tensor });
+  const sr = outputs[session.outputNames[0]];
   const enlarged = new ImageData(sr.dims[2], sr.dims[1]);
   enlarged.data.fill(255);
   for (let i = 0, j = 0; j < sr.data.length; i += 4) {
@@ -113,14 +121,14 @@ async function fill(sr, lr, network) {
 
 // --- Tiles, as in core/tiles.py ---
 
-async function fillInTiles(sr, lr, { session, scale, tile, overlap }) {
+async function fillInTiles(sr, lr, { runtime, scale, tile, overlap }) {
   const rows = windows(lr.canvas.height, tile, overlap);
   const columns = windows(lr.canvas.width, tile, overlap);
   let done = 0;
   for (const row of rows) {
     for (const column of columns) {
       const part = lr.getImageData(column.start, row.start, column.size, row.size);
-      const enlarged = await run(session, part);
+      const enlarged = await run(runtime, part);
       const [x, y, left, top, width, height] = [
         column.start, row.start, column.from - column.start, row.from - row.start,
         column.to - column.from, row.to - row.from].map((n) => n * scale);
