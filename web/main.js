@@ -19,8 +19,12 @@ function startWorker() {
     else if (data.blob) show(data);
     else progress.value = data.progress;
   };
-  worker.onerror = () => fail('The page could not load all of its files, or this '
-    + 'browser is too old: update the browser, or upload the whole folder again.');
+  worker.onerror = () => {
+    worker = undefined; // another would fail at once; the next picture tries again
+    finish();
+    say('The page could not load all of its files, or this browser is too old: update '
+      + 'the browser, or upload the whole folder again.');
+  };
 }
 
 function fail(sentence) {
@@ -36,7 +40,7 @@ function finish() {
 
 function enlarge(file) {
   if (!file) return;
-  if (picture) startWorker(); // which drops the picture before
+  if (picture || !worker) startWorker(); // which drops the picture before
   picture = file;
   result.hidden = true;
   progress.hidden = false;
