@@ -20,6 +20,7 @@ loading.catch(() => {}); // reported with the picture
 
 async function load() {
   const response = await fetch('network.json');
+  if (!response.ok) throw new Error('network.json is missing: upload the folder again.');
   const network = await response.json(); // scale, overlap and tile
   const gpu = await navigator.gpu?.requestAdapter().catch(() => null);
   for (const device of gpu ? ['WebGPU', 'WebAssembly'] : ['WebAssembly']) {
