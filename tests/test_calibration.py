@@ -1,3 +1,5 @@
+"""The pictures that int8 networks are calibrated on."""
+
 import numpy as np
 import pytest
 

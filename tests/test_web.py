@@ -1,3 +1,5 @@
+"""The page in web/: its folder, what it refuses, and a picture in Chromium."""
+
 import functools
 import http.server
 import io
