@@ -279,12 +279,12 @@ def evaluate_each(model, pairs, self_ensemble=False, name="Evaluating", verbose=
 
 
 def _scores(hr, sr, scale):
-    """The scores of a picture, at the same time where there are several processors."""
+    """The scores of a picture. Threads share the work, and the network does not run
+    meanwhile, so that its speed is measured undisturbed."""
     with futures.ThreadPoolExecutor() as pool:
         others = {
-            "ssim_rgb": pool.submit(
-                ssim, hr, sr, scale
-            ),  # first, since it takes longest
+            # The one that takes longest is first.
+            "ssim_rgb": pool.submit(ssim, hr, sr, scale),
             "ssim_y": pool.submit(ssim, hr, sr, scale, luma=True),
             "niqe": pool.submit(_niqe_or_nan, sr),
             "detail": pool.submit(detail, hr, sr, scale),

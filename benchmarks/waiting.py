@@ -2,9 +2,9 @@
 
     python -m benchmarks.waiting BSDS500/images/val
 
-The commands are run as a user runs them, the first time unmeasured. Scores are those of
-compare.py, by which 30 pictures of the folder are compared with what ESPCN made of them,
-with and without LPIPS and NIQE (if what these need is installed). All figures are medians.
+The commands are run as a user runs them. The scores are those of compare.py, for 30 pictures
+of the folder that ESPCN enlarges: with LPIPS and NIQE, if what these need is installed, and
+without. Each figure is a median; a first run does not count.
 """
 
 import argparse

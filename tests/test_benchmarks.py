@@ -17,8 +17,8 @@ from benchmarks import blend, dial, drawn, kinds, protocols, recipes, shared
 from helpers import PROJECT
 
 NAMES = (
-    "backends blend browser dial drawn frames kinds phones pipeline protocols recipes "
-    "runtimes steps upscaling waiting"
+    "backends blend browser dial drawn frames kinds phones pipeline precision protocols "
+    "recipes runtimes steps upscaling waiting"
 ).split()
 
 

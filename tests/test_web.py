@@ -202,7 +202,7 @@ def test_page_gives_what_upscale_gives(name, browse, served, tmp_path):
     for url in seen["requests"]:
         assert url.removeprefix("blob:").startswith(served), url
     assert "text.png is not a picture that" in seen["statuses"][4]
-    assert "large.png is too large for the memory" in seen["statuses"][5]
+    assert "large.png could not be enlarged to" in seen["statuses"][5]
     for key, pixels in pictures.items():
         (saved,) = (tmp_path / "saved").glob(f"{key}_x?.png")
         sr = np.asarray(Image.open(saved).convert("RGB"), int)

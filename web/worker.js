@@ -76,8 +76,8 @@ async function enlarge(file) {
     const seconds = (performance.now() - start) / 1000;
     return { blob, width, height, seconds, scale: network.scale, device: network.device };
   } catch (error) {
-    throw new Error(`${file.name} is too large for the memory of this browser: it would `
-      + `become ${width} × ${height} pixels. Choose a smaller picture. (${error.message})`);
+    throw new Error(`${file.name} could not be enlarged to ${width} × ${height} pixels: `
+      + `${error.message} If it is too large for this browser, choose a smaller picture.`);
   }
 }
 
