@@ -45,7 +45,6 @@ import settings
 settings.check_command_line()  # before the imports that take seconds
 
 import keras
-import numpy as np
 from keras import layers
 
 import data
@@ -136,18 +135,8 @@ def upsample(x, scale, filters):
 
 
 def repeat(x, scale):
-    """Each pixel repeated, as a fixed sub-pixel convolution that phones can run."""
-    channels = x.shape[-1]
-    enlarge = layers.Conv2D(
-        channels * scale**2,
-        kernel_size=1,
-        use_bias=False,
-        trainable=False,
-        dtype="float32",
-        name="image_skip",
-    )
-    x = enlarge(x)  # which makes its weights
-    enlarge.set_weights([np.tile(np.eye(channels), scale**2)[None, None]])
+    """Each pixel repeated. Not by `UpSampling2D`, which some phones do not know."""
+    x = keras.ops.concatenate([x] * scale**2, axis=-1)
     return keras.ops.depth_to_space(x, scale) if scale > 1 else x
 
 

@@ -22,7 +22,7 @@ def test_networks_have_pre_processing_and_upsampling_of_their_own_and_share_the_
     blocks = {f"block{n}_conv{m}" for n in (1, 2) for m in (1, 2)}
     assert shared == {"head", *blocks, "body_end", "tail"}
     names = {f"x4_pre{n}_conv{m}" for n in (1, 2) for m in (1, 2)}
-    names |= {"x4_upsample1_x2", "x4_upsample2_x2", "x4_image_skip"}
+    names |= {"x4_upsample1_x2", "x4_upsample2_x2"}
     assert {layer.name for layer in own[4] - own[2]} == names
     assert model.get_layer("x4_pre1_conv1").kernel_size == (5, 5)
 
