@@ -1,5 +1,5 @@
 """Pictures of more than 8 bits per channel: what their numbers mean, and reading them
-from PNG and TIFF files, of which Pillow keeps 8 bits or makes something else."""
+from files of which Pillow keeps 8 bits or makes something else."""
 
 import logging
 
@@ -65,26 +65,51 @@ def to_levels(values, bits=None, guess=True):
     return levels.astype(np.float32), note
 
 
-# --- PNG ------------------------------------------------------------------------------
+# --- PNG, JPEG 2000, AVIF and JPEG XL ---------------------------------------------------
+
+# By Pillow's names of the formats.
+DECODERS = {
+    "PNG": imagecodecs.png_decode,
+    "JPEG2000": imagecodecs.jpeg2k_decode,
+    "AVIF": imagecodecs.avif_decode,
+    "JXL": imagecodecs.jpegxl_decode,
+}
 
 
-def read_png(path, transparent=None):
-    """The pixels of a PNG file of 16 bits per channel, not turned.
+def bits_of(data, format):
+    """Bits per channel of a file in one of the formats in `DECODERS`, of its bytes."""
+    if format == "PNG":
+        return data[24]  # in IHDR
+    if format == "JPEG2000":
+        siz = data.index(b"\xff\x4f\xff\x51")  # in ISO 15444-1, A.5.1
+        return (data[siz + 42] & 127) + 1
+    if format == "AVIF":
+        flags = data[data.index(b"av1C") + 6]  # in AV1-ISOBMFF, 2.3.3
+        return 8 + 2 * (flags >> 6 & 1) + 2 * (flags >> 5 & 1)
+    return 8 * DECODERS[format](data).itemsize  # JPEG XL packs its header tightly
+
+
+def read_samples(data, format, transparent=None):
+    """The pixels of a file of more than 8 bits per channel, not turned.
 
     Args:
-        path: `pathlib.Path`.
+        data: the bytes of the file.
+        format: one of `DECODERS`.
         transparent: the value, or the three values, of pixels that are transparent.
 
     Returns:
         As `read_tiff`.
     """
-    samples = imagecodecs.png_decode(path.read_bytes())
+    bits = bits_of(data, format)
+    samples = DECODERS[format](data)
+    if samples.ndim > 3:  # an animation
+        samples = samples[0]
     samples = samples.reshape(*samples.shape[:2], -1)
     channels = samples.shape[-1] - 1 | 1  # 1 or 3, with or without alpha
-    levels, note = to_levels(samples[..., :channels])
+    levels, note = to_levels(samples[..., :channels], bits)
     alpha = None
     if samples.shape[-1] > channels:
-        alpha, _ = to_levels(samples[..., channels], guess=False)
+        alpha, _ = to_levels(samples[..., channels], bits, guess=False)
     elif transparent is not None:
         visible = (samples != np.array(transparent)).any(axis=-1)
         alpha = np.where(visible, np.float32(255), np.float32(0))

@@ -193,8 +193,10 @@ def _of_pillow(image, path):
     frames = getattr(image, "n_frames", 1)
     image.load()  # Pillow reports damaged pixels once and is silent from then on
     belongings = attached.of_pillow(image, path)
-    if image.format == "PNG" and "16" in str(arguments):
-        levels, alpha, note = deep.read_png(path, image.info.get("transparency"))
+    data = path.read_bytes() if image.format in deep.DECODERS else b""
+    if data and deep.bits_of(data, image.format) > 8:
+        transparent = image.info.get("transparency")
+        levels, alpha, note = deep.read_samples(data, image.format, transparent)
         return _of_levels(levels, alpha, belongings, note, frames)
     if image.mode[0] in "IF":
         values = np.asarray(image)[..., None]
@@ -203,7 +205,8 @@ def _of_pillow(image, path):
         levels, note = deep.to_levels(values, guess=codec != "ppm")
         return _of_levels(levels, None, belongings, note, frames)
     notes = _several(frames)
-    if ";16" in str(arguments) or codec == "ppm" and arguments[1] > 255:
+    deeper = ";16" in str(arguments) or codec == "ppm" and arguments[1] > 255
+    if deeper or (image.info.get("bit_depth") or 8) > 8:  # the second of HEIC
         notes.append("It has more than 8 bits per channel, of which 8 were used.")
     if image.mode in ("CMYK", "LAB"):
         notes.append(

@@ -1,8 +1,9 @@
-"""What the numbers of a picture file mean, at every depth, in TIFF and PNG files."""
+"""What the numbers of a picture file mean, at every depth, in the formats that have them."""
 
 import struct
 import zlib
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -242,6 +243,70 @@ def test_a_stack_of_slices_gives_its_first(tmp_path):
     picture = images.read(tmp_path / "a.tif")
     np.testing.assert_allclose(picture.rgb[..., 0], values[0] / 257, atol=1e-4)
     assert picture.notes == ["It holds several pictures; this is the first."]
+
+
+# --- JPEG 2000, AVIF, HEIC, JPEG XL ---
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("bits", [8, 10, 12, 16])
+@pytest.mark.parametrize("ending", ["jp2", "avif"])
+def test_deep_jpeg_2000_and_avif(tmp_path, ending, bits, channels):
+    """Over the range of their own bits, though dark: 255 of 1023 is not white."""
+    if ending == "avif" and bits == 16:
+        pytest.skip("AVIF has at most 12 bits")
+    values = values_of((32, 48, channels), bits).astype(f"u{1 if bits == 8 else 2}")
+    if bits in (10, 12):
+        values //= 4
+    if ending == "jp2":
+        data = imagecodecs.jpeg2k_encode(
+            values.squeeze(), level=0, bitspersample=bits, codecformat="jp2"
+        )
+    else:
+        data = imagecodecs.avif_encode(
+            values.squeeze(), level=100, bitspersample=bits, speed=8
+        )
+    (tmp_path / f"a.{ending}").write_bytes(data)
+    picture = images.read(tmp_path / f"a.{ending}")
+    levels = values * (255.0 / (2**bits - 1))
+    rgb = np.broadcast_to(levels[..., : channels - 1 | 1], (32, 48, 3))
+    assert picture.deep == (bits > 8) and not picture.notes
+    np.testing.assert_allclose(picture.rgb, rgb, atol=1e-4)
+    if channels in (2, 4):
+        np.testing.assert_allclose(picture.alpha, levels[..., -1], atol=1e-4)
+    else:
+        assert picture.alpha is None
+
+
+def test_half_a_deep_file_is_refused(tmp_path):
+    values = values_of((64, 64, 3), 12).astype(np.uint16)
+    data = {
+        "a.jp2": imagecodecs.jpeg2k_encode(values, level=0, bitspersample=12),
+        "a.avif": imagecodecs.avif_encode(values, level=100, bitspersample=12),
+    }
+    for name, content in data.items():
+        (tmp_path / name).write_bytes(content[: len(content) // 2])
+        with pytest.raises(ValueError, match=f"{name} cannot be read as a picture: "):
+            images.read(tmp_path / name)
+
+
+def test_deep_jpeg_xl(tmp_path):
+    pytest.importorskip("pillow_jxl")
+    values = values_of((32, 48, 3), 16).astype(np.uint16)
+    data = imagecodecs.jpegxl_encode(values, lossless=True)
+    (tmp_path / "a.jxl").write_bytes(data)
+    picture = images.read(tmp_path / "a.jxl")
+    np.testing.assert_allclose(picture.rgb, values / 257, atol=1e-4)
+
+
+def test_deep_heic_says_so(tmp_path):
+    heif = pytest.importorskip("pillow_heif")
+    values = values_of((64, 64, 3), 16).astype(np.uint16)
+    with open(tmp_path / "a.heic", "wb") as file:
+        heif.encode("RGB;16", (64, 64), values.tobytes(), file, quality=90)
+    picture = images.read(tmp_path / "a.heic")
+    said = "It has more than 8 bits per channel, of which 8 were used."
+    assert said in picture.notes and not picture.deep
 
 
 # --- PNG ---
