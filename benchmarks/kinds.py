@@ -4,7 +4,8 @@
         weights/edsr_realistic_x4.keras
 
 Prints a table of the Y-PSNR on the folder, with bicubic in the first column, and one of
-LPIPS where its weights are installed.
+LPIPS where its weights are installed. `--kinds "blur, noise and JPEG 75" web` measures only
+these.
 """
 
 import argparse
@@ -60,6 +61,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pictures", help="folder to score on")
     parser.add_argument("networks", nargs="+", help=".keras files of one scale")
+    parser.add_argument("--kinds", nargs="+", help="rows of the table; default: all")
     options = parser.parse_args()
     try:
         models = {path: load_network(path) for path in options.networks}
@@ -71,6 +73,9 @@ def main():
     for number, (lr, hr) in enumerate(pairs.as_numpy_iterator()):
         for title, made in kinds_of_lr(lr, hr, scale, str(number)):
             columns.setdefault(title, []).append((made, hr))
+    if unknown := set(options.kinds or ()) - set(columns):
+        sys.exit(f"kinds.py: --kinds {unknown.pop()!r} is not one of {[*columns]}.")
+    columns = {title: columns[title] for title in options.kinds or columns}
     scores = {}
     for title, made in columns.items():
         print(title, file=sys.stderr)

@@ -7,7 +7,8 @@ The published example's settings are Keras' defaults: float32, no image skip, an
 otherwise the same network. PyTorch runs that network in its fastest form on a CPU,
 bfloat16 and channels-last, both compiled and not. Losses, optimisers and batches of 16
 are the same. All take turns, so that other work of the machine slows all of them alike.
-The figures are the median times, and the median ratios within a round.
+The figures are the median times, and the median ratios within a round. The goal is that
+no other is faster: no ratio below 1.
 
 The last lines compare whole epochs: `fit` on patches cut from pictures, relative to `fit`
 on one batch over and over, the fastest of each.

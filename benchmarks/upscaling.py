@@ -10,6 +10,8 @@ comes from its own process, which has its own peak memory, and from the second o
 pictures of one size, since the first call compiles. In one piece the network runs in the
 fastest precision, and PyTorch in float32, channels-last. Pictures of more than one
 megapixel are only enlarged in tiles: in one piece they take 11 GB per megapixel.
+
+The last columns are ratios of speed: of the two precisions, and of tiles to one piece.
 """
 
 import argparse
@@ -23,6 +25,9 @@ from benchmarks import memory
 from core.pixels import to_uint8
 
 WAYS = "float32", "auto", "in one piece"
+RATIOS = {"auto/float32": ("auto", "float32"), "auto/one": ("auto", "in one piece")}
+GOALS = "1.5, with AMX 2.5", "0.9"  # for EDSR and one megapixel
+NETWORKS = "ESPCN", "EDSR", "MDSR", "RCAN", "SRResNet", "PyTorch EDSR"
 
 
 def build(name, way):
@@ -84,6 +89,33 @@ def measure(name, megapixels, way):
     return seconds, memory.peak() / 1e9
 
 
+def measure_apart(name, megapixels, way):
+    """As `measure`, in a process of its own; or why there are no figures, as a string."""
+    whole = way == "in one piece"
+    if name.startswith("PyTorch") > whole or whole and megapixels > 1:
+        return ""
+    module = [sys.executable, "-m", "benchmarks.upscaling"]
+    task = ["--one", name, str(megapixels), way]
+    done = subprocess.run([*module, *task], capture_output=True, text=True)
+    if done.returncode:
+        return "not installed" if "No module named" in done.stderr else "failed"
+    return tuple(map(float, done.stdout.split()[-2:]))
+
+
+def row(name, megapixels):
+    """The cells of a row: speed and memory of each way, and the ratios of speeds."""
+    found = {way: measure_apart(name, megapixels, way) for way in WAYS}
+    cells = [
+        f"{megapixels / cell[0]:.3f}  {cell[1]:.1f} GB" if type(cell) is tuple else cell
+        for cell in found.values()
+    ]
+    for ways in RATIOS.values():
+        fast, slow = (found[way] for way in ways)
+        both = type(fast) is type(slow) is tuple
+        cells.append(f"{slow[0] / fast[0]:.2f}" if both else "")
+    return cells
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--megapixels", nargs="+", type=float, default=[0.1, 1])
@@ -96,26 +128,14 @@ def main():
     import hardware
 
     print(hardware.describe())
-    print(f"{'megapixels/s, peak memory':<30}", *(f"{way:>17}" for way in WAYS))
-    for name in ("ESPCN", "EDSR", "MDSR", "RCAN", "SRResNet", "PyTorch EDSR"):
+    header = "".join(f"{cell:>19}" for cell in (*WAYS, *RATIOS))
+    print(f"{'megapixels/s, peak memory':<30}{header}")
+    for name in NETWORKS:
         for megapixels in options.megapixels:
-            cells = []
-            for way in WAYS:
-                whole = way == WAYS[-1]
-                if name.startswith("PyTorch") > whole or whole and megapixels > 1:
-                    cells.append("")
-                    continue
-                module = [sys.executable, "-m", "benchmarks.upscaling"]
-                task = ["--one", name, str(megapixels), way]
-                done = subprocess.run([*module, *task], capture_output=True, text=True)
-                if done.returncode:
-                    absent = "No module named" in done.stderr
-                    cells.append("not installed" if absent else "failed")
-                    continue
-                seconds, gigabytes = map(float, done.stdout.split()[-2:])
-                cells.append(f"{megapixels / seconds:.3f}  {gigabytes:.1f} GB")
-            cells = (f"{cell:>17}" for cell in cells)
-            print(f"{name:<16}{megapixels:>10g} in ", *cells, flush=True)
+            cells = "".join(f"{cell:>19}" for cell in row(name, megapixels))
+            print(f"{name:<16}{megapixels:>10g} in {cells}", flush=True)
+    goals = "".join(f"{cell:>19}" for cell in (*[""] * len(WAYS), *GOALS))
+    print(f"{'goals, EDSR, 1 megapixel':<30}{goals}")
 
 
 if __name__ == "__main__":
