@@ -121,6 +121,8 @@ def test_mistakes_are_named(model_file, fake_npm, tmp_path, run_command):
 # --- In a browser ---
 
 BROWSE = """
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { chromium } from 'playwright-core';
 const [url, executablePath, folder, ...pictures] = process.argv.slice(2);
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
@@ -130,8 +132,18 @@ page.on('request', (request) => seen.requests.push(request.url()));
 page.on('pageerror', (error) => seen.errors.push(error.message));
 await page.goto(url);
 seen.statuses.push(await page.textContent('#status'));
+async function drop(path) {
+  const file = [basename(path), [...await readFile(path)]];
+  const dataTransfer = await page.evaluateHandle(([name, bytes]) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([new Uint8Array(bytes)], name));
+    return transfer;
+  }, file);
+  await page.dispatchEvent('#drop', 'drop', { dataTransfer });
+}
 for (const picture of pictures) {
-  await page.setInputFiles('#choose', picture);
+  if (basename(picture).startsWith('dropped')) await drop(picture);
+  else await page.setInputFiles('#choose', picture);
   await page.waitForSelector('#progress', { state: 'hidden' });
   seen.statuses.push(await page.textContent('#status'));
   if (await page.isHidden('#save')) continue;
@@ -182,8 +194,8 @@ def served(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["espcn_x4", "edsr_x2"])
 def test_page_gives_what_upscale_gives(name, browse, served, tmp_path):
-    """In several tiles, in one, and of a single pixel. A file that is no picture and one
-    that is too large are named."""
+    """In several tiles, in one, of a single pixel, dropped, and turned by EXIF. A file that
+    is no picture and one that is too large are named."""
     model = upscale.load_network(PROJECT / "weights" / f"{name}.keras")
     export.export(model, "web", tmp_path / "sub" / "demo")
     hr = noise(300, 280, 3) // 2 + 60
@@ -191,9 +203,16 @@ def test_page_gives_what_upscale_gives(name, browse, served, tmp_path):
         "tiles": hr,
         "tile": hr[:40, :200],
         "dot": hr[:1, :1],
+        "dropped": hr[:30, :50],
     }
     for key, pixels in pictures.items():
         save(pixels, tmp_path / f"{key}.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6  # lying on its left side
+    Image.open(tmp_path / "dropped.png").rotate(90, expand=True).save(
+        tmp_path / "turned.png", exif=turned
+    )
+    pictures["turned"] = pictures["dropped"]
     (tmp_path / "text.png").write_text("This is no picture.")
     Image.new("1", (30_000, 4_000)).save(tmp_path / "large.png")
     paths = [tmp_path / f"{key}.png" for key in (*pictures, "text", "large")]
@@ -201,8 +220,8 @@ def test_page_gives_what_upscale_gives(name, browse, served, tmp_path):
     assert not seen["errors"]
     for url in seen["requests"]:
         assert url.removeprefix("blob:").startswith(served), url
-    assert "text.png is not a picture that" in seen["statuses"][4]
-    assert "large.png could not be enlarged to" in seen["statuses"][5]
+    assert "text.png is not a picture that" in seen["statuses"][-2]
+    assert "large.png could not be enlarged to" in seen["statuses"][-1]
     for key, pixels in pictures.items():
         (saved,) = (tmp_path / "saved").glob(f"{key}_x?.png")
         sr = np.asarray(Image.open(saved).convert("RGB"), int)
