@@ -135,7 +135,7 @@ def pair_up(files, folder, scale):
     taken = [(path, place) for path, place in files if place.role] or files
     neither = [] if taken is files else neither
     _refuse_namesakes(taken, neither)
-    _refuse_small_copies([path for path, _ in taken])
+    _refuse_copies([path for path, _ in taken], scale)
     found = [Pair(path, None, place.rest) for path, place in sorted(taken)]
     return found, [path for path, _ in neither]
 
@@ -232,8 +232,10 @@ def _refuse_namesakes(hr, neither):
             )
 
 
-def _refuse_small_copies(paths):
-    """Refuses pictures that are small copies of others with the same name, as LR is."""
+def _refuse_copies(paths, scale):
+    """Refuses pictures that are copies of others with the same name, as LR is: small ones,
+    and where the scale is 1 also those of the same size, as noisy or blurred ones are.
+    """
     by_stem = collections.defaultdict(list)
     for path in paths:
         by_stem[_plain(FILE.fullmatch(path.stem)["stem"])].append(path)
@@ -244,14 +246,14 @@ def _refuse_small_copies(paths):
         candidates += [
             (small, large)
             for small, large in itertools.permutations(sizes, 2)
-            if (scale := sizes[large][0] // sizes[small][0]) > 1
-            and sizes[small] == tuple(side // scale for side in sizes[large])
+            if (times := sizes[large][0] // sizes[small][0]) > (scale > 1)
+            and sizes[small] == tuple(side // times for side in sizes[large])
         ]
     for small, large in spread(candidates, 10):
         if _is_copy(small, large):
             raise ValueError(
-                f"{small} is a small copy of {large}, as LR is of HR: {EXPECTED}. If it is "
-                "no LR picture, move it elsewhere."
+                f"{small} is a copy of {large}, as LR is of HR: {EXPECTED}. If it is no LR "
+                "picture, move it elsewhere."
             )
 
 
@@ -270,10 +272,14 @@ def _size_of(path):
 
 
 def _is_copy(small, large):
+    """Whether one looks like the other and is not the same."""
     try:
-        images = [Image.fromarray(read_image(p)).convert("L") for p in (small, large)]
+        pictures = [read_image(path) for path in (small, large)]
     except ValueError:
         return False
+    if np.array_equal(*pictures):
+        return False
+    images = [Image.fromarray(pixels).convert("L") for pixels in pictures]
     size = [min(32, side) for side in images[0].size]
     tiny = [np.float64(image.resize(size, Image.Resampling.BOX)) for image in images]
     one, other = (pixels - pixels.mean() for pixels in tiny)

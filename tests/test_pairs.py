@@ -2,12 +2,13 @@
 
 import os
 
+import numpy as np
 import pytest
 
 from core import folders, pairs
 from core.leaves import draw_leaves
 from core.pixels import bicubic_resize
-from helpers import save
+from helpers import noise, save
 
 
 @pytest.fixture
@@ -192,15 +193,28 @@ def test_small_copies_are_not_taken_for_hr(tmp_path, names):
     picture = draw_leaves(64, 0)
     save(picture, large)
     save(bicubic_resize(picture, 16, 16), small)
-    message = (
-        f"{small} is a small copy of {large}, as LR is of HR: pairs are expected in"
-    )
+    message = f"{small} is a copy of {large}, as LR is of HR: pairs are expected in"
     with pytest.raises(ValueError, match=message):
         folders.pair_files(tmp_path, 4)
     save(picture, small)
     assert len(folders.pair_files(tmp_path, 4)) == 2
     save(bicubic_resize(picture[::-1], 16, 16), small)
     assert len(folders.pair_files(tmp_path, 4)) == 2
+
+
+def test_noisy_copies_are_not_taken_for_hr_where_the_scale_is_1(tmp_path):
+    clean, noisy = tmp_path / "clean/a.png", tmp_path / "noisy/a.png"
+    picture = draw_leaves(64, 0)
+    save(picture, clean)
+    save(np.clip(picture + noise(64, 64, 3) / 4.0 - 32, 0, 255).astype(np.uint8), noisy)
+    with pytest.raises(
+        ValueError, match="is a copy of .*as LR is of HR: pairs are exp"
+    ):
+        folders.pair_files(tmp_path, 1)
+    assert len(folders.pair_files(tmp_path, 2)) == 2
+    for other in (picture, picture[::-1]):
+        save(other, noisy)
+        assert len(folders.pair_files(tmp_path, 1)) == 2
 
 
 def test_small_copies_are_looked_for_among_many(tmp_path, make_pictures):
