@@ -67,7 +67,7 @@ on ImageNet.)
 """
 
 DATASET = "leaves"  # drawn; or "div2k", "bsds500", "flowers", a folder
-DEGRADATION = "bicubic"  # makes LR; or "area", "realistic", "web", DIV2K's; a tuple
+DEGRADATION = "bicubic"  # LR; or "area", "aliased", "realistic", "web", or several
 SCALE = 4  # 2, 3, 4 or 8; or 1, to remove noise and blur
 FILTERS = 64  # paper: 64
 BLOCKS = 16  # paper: 16

@@ -4,7 +4,7 @@ import collections
 
 import numpy as np
 
-from core.degradations import DEGRADATIONS, SHRINKING, degrade
+from core.degradations import DEGRADATIONS, EXACT, degrade
 from core.images import read_image
 from core.pixels import bicubic_resize, luma
 
@@ -87,7 +87,7 @@ def judge(lr, hr, scale, degradation):
             "such pairs."
         )
     # At x1, LR is whatever is to be restored.
-    if scale > 1 and degradation in SHRINKING:
+    if scale > 1 and degradation in EXACT:
         inner = (slice(BORDER, -BORDER),) * 2
         error = lr[inner].astype(float) - degrade(hr, scale, degradation)[inner]
         psnr = 20 * np.log10(255 / max(np.sqrt(np.mean(error**2)), 1e-9))

@@ -9,8 +9,14 @@ from PIL import Image, ImageFilter
 
 from core.pixels import bicubic_resize, to_uint8
 
-DEGRADATIONS = ("bicubic", "area", "realistic", "web")
-SHRINKING = ("bicubic", "area")  # do nothing else, and so nothing at scale 1
+DEGRADATIONS = ("bicubic", "area", "aliased", "realistic", "web")
+SHRINKING = ("bicubic", "area", "aliased")  # do nothing else, so nothing at scale 1
+EXACT = ("bicubic", "area")  # always make the same of a picture
+ALIASING = (
+    Image.Resampling.BICUBIC,
+    Image.Resampling.BILINEAR,
+    Image.Resampling.NEAREST,
+)
 REDRAWN = ("web",)  # while training, of new strength for every patch
 
 
@@ -21,11 +27,12 @@ def degrade(hr, scale, degradation="bicubic", name=""):
         hr: uint8 array [h*scale, w*scale, 3].
         scale: integer factor; 1 keeps the size, and "realistic" then leaves its faults.
         degradation: `"bicubic"`, MATLAB's; `"area"`, the mean of scale x scale pixels,
-            as in Keras' ESPCN example; `"realistic"`, the faults of cameras and web
-            pages: blur, bicubic, noise and JPEG, each of random strength; `"web"`, one
-            or two rounds of them, and of other ways of making pictures smaller (Wang et
-            al. 2021, "Real-ESRGAN", section 3.2).
-        name: seeds the random strengths, so that a picture always gets the same.
+            as in Keras' ESPCN example; `"aliased"`, bicubic, bilinear or nearest without
+            antialiasing; `"realistic"`, the faults of cameras and web pages: blur, bicubic,
+            noise and JPEG, each of random strength; `"web"`, one or two rounds of them, and
+            of other ways of making pictures smaller (Wang et al. 2021, "Real-ESRGAN",
+            section 3.2).
+        name: seeds the random choices, so that a picture always gets the same.
 
     Returns:
         uint8 array [h, w, 3].
@@ -46,6 +53,10 @@ def degrade(hr, scale, degradation="bicubic", name=""):
     rng = np.random.default_rng(zlib.crc32(os.fsencode(name)))
     if degradation == "web":
         return as_on_the_web(hr, width, height, rng)
+    if degradation == "aliased":
+        kind = Image.Resampling(rng.choice(ALIASING))
+        picture = without_antialiasing(Image.fromarray(hr), (width, height), kind)
+        return np.asarray(picture)
     blur = ImageFilter.GaussianBlur(rng.uniform(0, 0.5 * scale))
     blurred = np.asarray(Image.fromarray(hr).filter(blur))
     lr = bicubic_resize(blurred, height, width)

@@ -27,6 +27,25 @@ def test_lr_without_antialiasing_is_opencvs(scale):
     assert np.abs(np.asarray(lr, int) - theirs).max() <= 1
 
 
+def test_aliased_takes_one_of_three_ways_for_each_picture():
+    hr = noise(48, 64, 3)
+    ways = [
+        np.asarray(
+            degradations.without_antialiasing(Image.fromarray(hr), (16, 12), kind)
+        )
+        for kind in degradations.ALIASING
+    ]
+    taken = [
+        degradations.degrade(hr, 4, "aliased", f"{name}.png") for name in range(20)
+    ]
+    found = [[np.array_equal(lr, way) for way in ways] for lr in taken]
+    assert np.sum(found, axis=1).tolist() == [1] * 20 and np.all(np.any(found, axis=0))
+    np.testing.assert_array_equal(
+        degradations.degrade(hr, 4, "aliased", "3.png"), taken[3]
+    )
+    np.testing.assert_array_equal(degradations.degrade(hr, 1, "aliased", "a.png"), hr)
+
+
 def test_bicubic_is_the_default():
     hr = noise(12, 20, 3)
     expected = data.bicubic_resize(hr, 6, 10)
