@@ -188,15 +188,19 @@ class Run:
             try:
                 yield
             except FloatingPointError as error:
+                print()  # the progress bar ends
                 if not self.epoch:
                     raise ValueError(str(error)) from error
-                print(f"\n{error}")
+                print(error)
             except KeyboardInterrupt:
                 self.stop.set()
                 print(
                     f"\nInterrupted after {self.epoch} of {self.settings['EPOCHS']} epochs."
                     " Run the script again to resume. Ctrl-C again skips the report."
                 )
+            except Exception:
+                print(flush=True)  # the progress bar ends
+                raise
         if self.start and self.epoch and self.keep == "best":
             _warn_of_no_gain(self.history)
 
