@@ -184,8 +184,11 @@ def _find_splits(dataset, scale, degradation):
     degradations = _tuple_of(degradation)
     for name in degradations:
         if name not in (*DEGRADATIONS, *datasets.TRACKS):
-            known = ", ".join(dict.fromkeys((*DEGRADATIONS, *datasets.TRACKS)))
-            raise ValueError(f"DEGRADATION = {name!r} is not one of {known}.")
+            own = [track for track in datasets.TRACKS if track not in DEGRADATIONS]
+            raise ValueError(
+                f"DEGRADATION = {name!r} is not one of {', '.join(DEGRADATIONS)}, nor, for "
+                f"DIV2K, of {', '.join(own)}."
+            )
     if not isinstance(scale, (int, np.integer)) or scale < 1:
         raise ValueError(f"SCALE = {scale!r} is not a whole number above 0.")
     hardware.keep_tensorflow_off_gpu()

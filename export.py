@@ -29,7 +29,7 @@ if __name__ == "__main__":
 import numpy as np
 
 from core import calibration, web
-from core.files import named_errors, whole_file
+from core.files import named_errors, no_such_network, whole_file
 
 SUFFIXES = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx", "web": ""}
 TOLERANCE = 0.05  # grey levels
@@ -322,7 +322,7 @@ def main():
         sys.exit(f"export.py: --size must look like 360x640, not {options.size}.")
     try:
         if not options.model.is_file():
-            raise ValueError(f"{options.model}: there is no such file.")
+            raise ValueError(no_such_network(options.model))
         check_options(options.format, size, **choices)
         check_output(options.format, options.output)
         from core.networks import load_network  # now, as Keras above

@@ -8,8 +8,11 @@ right below its block. The other commands call `start_command`.
 """
 
 import ast
+import difflib
 import importlib.util
 import linecache
+import logging
+import math
 import os
 import pathlib
 import re
@@ -18,6 +21,13 @@ import traceback
 
 PROJECT = pathlib.Path(__file__).resolve().parent
 BACKENDS = "tensorflow", "jax", "torch"
+# The smallest values of numbers that have one. Learning rates are above 0.
+LEAST = {
+    **dict.fromkeys("EPOCHS GAN_EPOCHS BLOCKS NOISE WARMUP_STEPS PATIENCE".split(), 0),
+    **dict.fromkeys("ADVERSARIAL_WEIGHT GRID_WEIGHT".split(), 0),
+    **dict.fromkeys("BATCH_SIZE PATCH_SIZE STEPS_PER_EPOCH FILTERS".split(), 1),
+    **dict.fromkeys("GROUPS REDUCTION DISCRIMINATOR_FILTERS PREVIEW_EPOCHS".split(), 1),
+}
 CONSTANT = re.compile(r"^([A-Z][A-Z0-9_]*) = .*$", re.MULTILINE)
 
 
@@ -36,6 +46,8 @@ def start_command():
     if hasattr(sys.stdout, "reconfigure"):  # Jupyter's, in %run, is different
         sys.stdout.reconfigure(errors="backslashreplace")
     sys.excepthook = _print_error
+    # TensorFlow warns of pictures of many sizes, for which it prepares once more.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # Of the environment alone, as keras.json often stems from another project.
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
     os.environ["KERAS_BACKEND"] = backend
@@ -101,7 +113,8 @@ def collect(namespace):
         List of names. Other upper-case variables, such as a notebook's, are not settings.
 
     Raises:
-        ValueError: as `change`, or in a notebook if the constants are in another cell.
+        ValueError: as `change`, for a number that no training can have, or in a notebook if
+            the constants are in another cell.
     """
     if "__file__" in namespace:
         source = pathlib.Path(namespace["__file__"]).read_text(encoding="utf-8")
@@ -113,7 +126,26 @@ def collect(namespace):
     names = CONSTANT.findall(block)
     if namespace["__name__"] == "__main__" and "__file__" in namespace:
         change(namespace, names, sys.argv[1:])
+    check_numbers(namespace, names)
     return names
+
+
+def check_numbers(namespace, names):
+    """Refuses constants that no training can have.
+
+    Raises:
+        ValueError: that names the first of them.
+    """
+    for name in names:
+        value, least = namespace.get(name), LEAST.get(name)
+        if not isinstance(value, (int, float)):
+            continue
+        if least is not None and not value >= least:
+            raise ValueError(
+                f"{name} = {value!r} is too small: it must be {least} or more."
+            )
+        if name.endswith("LEARNING_RATE") and not 0 < value < math.inf:
+            raise ValueError(f"{name} = {value!r} is impossible: it must be above 0.")
 
 
 def change(namespace, names, edits):
@@ -149,7 +181,18 @@ def _split(edits, names):
     for edit in edits:
         name, equals, text = edit.partition("=")
         if not equals or name not in names:
-            raise ValueError(f"{edit} is not NAME=value for one of {', '.join(names)}.")
+            meant = name.strip("- ").upper()
+            near = (
+                [meant] if meant in names else difflib.get_close_matches(meant, names)
+            )
+            hint = (
+                f" Did you mean {near[0]}={text or '..., without spaces'}?"
+                if near
+                else ""
+            )
+            raise ValueError(
+                f"{edit} is not NAME=value for one of {', '.join(names)}.{hint}"
+            )
         pairs.append((name, text))
     return pairs
 
@@ -171,5 +214,12 @@ def _parse(name, text, default, namespace):
     if type(value) is not type(default):
         kinds = {bool: "True or False", int: "a whole number", float: "a number"}
         kind = kinds.get(type(default), f"like {default}")
+        if isinstance(default, dict):
+            known = [
+                key
+                for key, value in namespace.items()
+                if key.isupper() and key != name and isinstance(value, dict)
+            ]
+            kind = f"one of {', '.join(known)}, or {kind}"
         raise ValueError(f"{name} must be {kind}, not {text!r}")
     return value

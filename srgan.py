@@ -597,6 +597,10 @@ def train_srgan(gan, content_loss, first, train, validation, test):
 
 
 def main():
+    if not EPOCHS and not INITIAL_WEIGHTS:
+        raise ValueError(
+            "EPOCHS = 0 trains the network in INITIAL_WEIGHTS as an SRGAN: set that, too."
+        )
     content_loss = choose_content_loss(CONTENT_LOSS, VGG_WEIGHTS)
     print(
         f"SRResNet x{SCALE} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} steps, "

@@ -250,7 +250,7 @@ def find_pictures(paths, output):
         the files in the folders that are pictures of kinds that are not read, or "".
     """
     pictures, others = [], []
-    for path in paths:
+    for path in itertools.chain.from_iterable(map(_matching, paths)):
         if path.is_dir():
             files = list(_visible_files(path, output))
             known = [images.is_named_as_picture(file) for file, _ in files]
@@ -259,6 +259,14 @@ def find_pictures(paths, output):
         else:
             pictures.append((path, pathlib.Path(path.name)))
     return pictures, images.describe_unread(others)
+
+
+def _matching(path):
+    """The path, or what it stands for where the shell leaves wildcards to the programs, as
+    on Windows."""
+    if path.exists() or not {*"*?["} & {*path.name}:
+        return [path]
+    return sorted(path.parent.glob(path.name)) or [path]
 
 
 def _visible_files(folder, output):
@@ -358,6 +366,19 @@ def load_with_sharpness(path, sharpness=0.0):
     return mix(edsr, load_network(srgan_of(path)), sharpness) if sharpness else edsr
 
 
+def _percent_bar():
+    """A function that draws the share that it is given, 0 to 1, as a progress bar."""
+    bar, drawn = keras.utils.Progbar(100, unit_name="percent"), 0
+
+    def draw(share):
+        nonlocal drawn
+        if round(100 * share) > drawn:
+            drawn = round(100 * share)
+            bar.update(drawn)
+
+    return draw
+
+
 def main():
     options = parse_arguments()
     if options.scale is not None and not 0 < options.scale < 100:
@@ -371,8 +392,9 @@ def main():
         sys.exit("upscale.py: --sharpness must be from 0 to 1.")
     if sharpness and options.model and not srgan_of(options.model):
         sys.exit(
-            "upscale.py: --sharpness needs the SRGAN that was trained from --model, beside "
-            "it: srgan_x4.keras beside edsr_x4.keras."
+            "upscale.py: --sharpness mixes an EDSR with the SRGAN that was trained from it, "
+            "srgan_x4.keras beside edsr_x4.keras: beside --model there is no file with "
+            '"srgan" in place of "edsr" in its name.'
         )
     warnings.filterwarnings("ignore", module="PIL")  # whose warnings name no file
     load = functools.cache(load_with_sharpness)
@@ -397,7 +419,6 @@ def main():
         network = options.model or included_network(scale, source, sharpness)
         by = f"{network.stem}, sharpness {sharpness:g}" if sharpness else network.stem
         print(f"{number + 1} of {len(targets)}: {source} -> {target} ({by})")
-        bar = keras.utils.Progbar(100, unit_name="percent")
         try:
             notes = upscale_file(
                 load(network, sharpness),
@@ -405,7 +426,7 @@ def main():
                 target,
                 scale=options.scale,
                 self_ensemble=options.self_ensemble,
-                progress=lambda part: bar.update(round(100 * part)),
+                progress=_percent_bar(),
                 large=options.large or source in options.pictures,
                 keep_hidden=options.keep_hidden,
                 tile=options.tile,

@@ -56,7 +56,7 @@ def find_splits(dataset, scale, degradations):
         known = ", ".join(f'"{name}"' for name in DATASETS)
         raise ValueError(
             f"DATASET = {dataset!r} is neither a folder nor one of the built-in "
-            f"datasets {known}."
+            f"datasets {known}: docs/datasets.md says where to get others."
         )
     return folders.find_splits(folder, scale, degradations)
 

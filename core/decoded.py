@@ -285,8 +285,9 @@ def _make_pair(example, scale, smallest):
     height, width = hr.shape[0] // scale, hr.shape[1] // scale
     if not height or not width:
         raise ValueError(f"{name} is smaller than SCALE = {scale} pixels.")
-    if sentence := _too_small(name, height, width, smallest):
-        raise ValueError(sentence)
+    if lr is None or lr.shape[:2] == (height, width):
+        if sentence := _too_small(name, height, width, smallest):
+            raise ValueError(sentence)
     hr = hr[: height * scale, : width * scale]
     redrawn = lr is None and example.degradation in REDRAWN
     if lr is None:

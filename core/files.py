@@ -48,6 +48,15 @@ def remove_parts(folder):
         left.unlink()
 
 
+def no_such_network(path):
+    """A sentence on a network's file that is not there, with the included one that may be
+    meant."""
+    included = pathlib.Path("weights", f"{path.stem}.keras")
+    there = (pathlib.Path(__file__).parent.parent / included).is_file()
+    hint = f" Did you mean {included}?" if there else ""
+    return f"{path}: there is no such file.{hint}"
+
+
 @contextlib.contextmanager
 def named_errors(path):
     """Makes an error of the disk name the file or folder that cannot be written."""

@@ -13,6 +13,8 @@ import zipfile
 import h5py  # which Keras brings, for the weights
 import keras
 
+from core.files import no_such_network
+
 HDF5 = b"\x89HDF\r\n\x1a\n"  # how such files start
 
 
@@ -51,7 +53,7 @@ def _problem_of(path):
             )
         return f"{path}: this is a folder."
     if not path.is_file():
-        return f"{path}: there is no such file."
+        return no_such_network(path)
     with open(path, "rb") as file:
         start = file.read(len(HDF5))
     if start == HDF5:

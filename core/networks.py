@@ -321,7 +321,8 @@ def load_initial_weights(model, path):
             taken += 1
     if not taken:
         raise ValueError(
-            f"The initial weights in {path} share no layer with {model.name}."
+            f"The initial weights in {path} share no layer with {model.name}: it is another "
+            "kind of network, or has other numbers of channels (FILTERS)."
         )
     print(f"Starting from {path}: {taken} of {len(ours)} layers taken over")
     return taken == len(ours)

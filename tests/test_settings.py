@@ -16,6 +16,7 @@ import pytest
 import edsr
 import espcn
 import settings
+import srgan
 from helpers import PROJECT, SCRIPTS, TINY, edited, edits, run_process
 from tools import notebook
 
@@ -88,14 +89,25 @@ def test_later_edits_win_and_others_stay():
 
 
 @pytest.mark.parametrize(
-    "edit", ["SCALES=2", "scale=2", "SCALE", "=2", "--scale", "SETTINGS=()", "os=2", ""]
+    "edit, hint",
+    [
+        ("SCALES=2", " Did you mean SCALE=2?"),
+        ("scale=2", " Did you mean SCALE=2?"),
+        ("LEARNINGRATE=1", " Did you mean LEARNING_RATE=1?"),
+        ("SCALE", " Did you mean SCALE=..., without spaces?"),
+        ("--scale", " Did you mean SCALE=..., without spaces?"),
+        ("=2", ""),
+        ("LOUDNESS=3", ""),
+        ("os=2", ""),
+        ("", ""),
+    ],
 )
-def test_unknown_settings_are_refused_with_all_names(edit):
+def test_unknown_settings_are_refused_with_all_names(edit, hint):
     namespace = dict(vars(edsr))
     with pytest.raises(ValueError) as error:
         settings.change(namespace, edsr.SETTINGS, ["SEED=1", edit])
     names = ", ".join(edsr.SETTINGS)
-    assert str(error.value) == f"{edit} is not NAME=value for one of {names}."
+    assert str(error.value) == f"{edit} is not NAME=value for one of {names}.{hint}"
     assert namespace == vars(edsr)
 
 
@@ -131,7 +143,8 @@ def test_values_of_the_wrong_kind_are_refused_with_all_names(edit, kind):
 )
 def test_what_is_no_network_is_refused(text):
     """Other variables of the script's are no networks either."""
-    with pytest.raises(ValueError, match=f"^NETWORK must be like .*, not '{text}'"):
+    message = f"^NETWORK must be one of EXAMPLE, PAPER, .*, or like .*, not '{text}'"
+    with pytest.raises(ValueError, match=message):
         settings.change(dict(vars(espcn)), espcn.SETTINGS, [f"NETWORK={text}"])
 
 
@@ -139,6 +152,38 @@ def test_tuple_of_scales_does_not_take_one():
     namespace = {"SCALES": (2, 3, 4)}
     with pytest.raises(ValueError, match=r"SCALES must be like \(2, 3, 4\), not '2'"):
         settings.change(namespace, ["SCALES"], ["SCALES=2"])
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("BATCH_SIZE", 0),
+        ("FILTERS", 0),
+        ("BLOCKS", -1),
+        ("EPOCHS", -1),
+        ("NOISE", -0.1),
+        ("NOISE", float("nan")),
+        ("LEARNING_RATE", 0.0),
+        ("GAN_LEARNING_RATE", -1e-4),
+        ("LEARNING_RATE", float("inf")),
+    ],
+)
+def test_impossible_numbers_are_named(name, value):
+    """In the file as on the command line."""
+    with pytest.raises(
+        ValueError, match=f"^{name} = {value} is (too small|impossible): "
+    ):
+        settings.check_numbers({**vars(srgan), name: value}, [*srgan.SETTINGS])
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_all_numbers_but_a_few_have_a_least_value(name):
+    script = importlib.import_module(name)
+    numbers = {n for n in script.SETTINGS if type(getattr(script, n)) in (int, float)}
+    rates = {n for n in numbers if n.endswith("LEARNING_RATE")}
+    others = numbers - rates - settings.LEAST.keys()
+    assert others <= {"SCALE", "SEED", "RESIDUAL_SCALING"}
+    settings.check_numbers(vars(script), script.SETTINGS)
 
 
 # --- The block of a script ---
@@ -197,9 +242,10 @@ def test_unknown_settings_are_refused_at_once(edit, tmp_path):
         text=True,
     )
     assert done.returncode == 1 and done.stdout == ""
-    assert done.stderr == (
-        f"edsr.py: {edit} is not NAME=value for one of {', '.join(edsr.SETTINGS)}.\n"
+    assert done.stderr.startswith(
+        f"edsr.py: {edit} is not NAME=value for one of {', '.join(edsr.SETTINGS)}. Did you "
     )
+    assert done.stderr.count("\n") == 1
 
 
 def test_command_line_of_another_command_is_left_to_it(monkeypatch, capsys):
@@ -287,7 +333,8 @@ def test_command_line_changes_one_run(tmp_path):
     [
         (
             "RATES=1",
-            "RATES=1 is not NAME=value for one of NETWORK, SCALE, RATE, RESULTS.",
+            "RATES=1 is not NAME=value for one of NETWORK, SCALE, RATE, RESULTS. Did you mean "
+            "RATE=1?",
         ),
         (
             "RATE=x",

@@ -530,6 +530,20 @@ def test_command_as_a_user_runs_it(model_file, tmp_path):
     assert Image.open(tmp_path / "upscaled/photo_x2.png").size == (18, 14)
 
 
+def test_wildcards_that_no_shell_expands(tmp_path):
+    """As on Windows. Names that contain such a character come first."""
+    for name in ("b.png", "a.png", "c.txt", "[d].png"):
+        (tmp_path / name).touch()
+    for pattern, names in {
+        "*.png": ["[d].png", "a.png", "b.png"],
+        "?.txt": ["c.txt"],
+        "[d].png": ["[d].png"],
+        "*.gif": ["*.gif"],
+    }.items():
+        found, _ = upscale.find_pictures([tmp_path / pattern], tmp_path / "upscaled")
+        assert [path.name for path, _ in found] == names
+
+
 def test_tiles_and_precision_can_be_chosen(
     run, tmp_path, tiny_network, monkeypatch, run_command
 ):
