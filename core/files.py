@@ -51,9 +51,9 @@ def remove_parts(folder):
 def no_such_network(path):
     """A sentence on a network's file that is not there, with the included one that may be
     meant."""
-    included = pathlib.Path("weights", f"{path.stem}.keras")
-    there = (pathlib.Path(__file__).parent.parent / included).is_file()
-    hint = f" Did you mean {included}?" if there else ""
+    weights = pathlib.Path(__file__).parent.parent / "weights"
+    included = weights / f"{path.stem}.keras"
+    hint = f" Did you mean {included}?" if included.is_file() else ""
     return f"{path}: there is no such file.{hint}"
 
 

@@ -156,6 +156,7 @@ def test_what_is_no_keras_file_is_refused_with_the_way_out(tmp_path):
         archive.writestr("a.txt", "no model")
     for name, reason in {
         "nowhere.keras": ": there is no such file",
+        "espcn_x4": ": there is no such file. Did you mean /.*/weights/espcn_x4.keras",
         "folder.keras": ": this is a folder",
         "saved_model": " is a SavedModel, which does not hold the layers: save the Keras",
         "text.keras": " is not a model saved as .keras",
