@@ -28,13 +28,14 @@ import settings
 import training
 from core.files import whole_file
 from core.keras_files import leave_out_initializers
-from core.networks import load_network
+from core.networks import load_network, mix
 
 WEIGHTS = PROJECT / "weights"
-# Not included: the networks for x2 and x4 that have seen no photographs.
-LEAVES_X2, LEAVES_X4 = (
-    PROJECT / f"results/weights/edsr_leaves_{scale}/edsr_leaves_{scale}.keras"
-    for scale in ("x2", "x4")
+# Not included: the networks for x2 and x4 that have seen no photographs, and the one for x4
+# that has seen no LR without antialiasing.
+LEAVES_X2, LEAVES_X4, WEB_X4 = (
+    PROJECT / f"results/weights/{name}/{name}.keras"
+    for name in ("edsr_leaves_x2", "edsr_leaves_x4", "edsr_web_x4")
 )
 # Stands for the folder that is named when the recipe is run.
 PHOTOGRAPHS = "photographs"
@@ -55,12 +56,20 @@ RECIPES = {
         dict(EDSR_PHOTOGRAPHS, SCALE=3, INITIAL_WEIGHTS=WEIGHTS / "edsr_x2.keras"),
     ),
     "edsr_x4": ("edsr", dict(EDSR_PHOTOGRAPHS, INITIAL_WEIGHTS=LEAVES_X4)),
-    "edsr_realistic_x4": (
+    "edsr_web_x4": (
         "edsr",
         dict(
             EDSR_PHOTOGRAPHS,
             DEGRADATION=("bicubic", "web"),
             INITIAL_WEIGHTS=WEIGHTS / "edsr_x4.keras",
+        ),
+    ),
+    "edsr_realistic_x4": (
+        "edsr",
+        dict(
+            EDSR_PHOTOGRAPHS,
+            DEGRADATION=("bicubic", "web", "aliased"),
+            INITIAL_WEIGHTS=WEB_X4,
         ),
     ),
     "espcn_x3": ("espcn", dict(SCALE=3)),
@@ -77,10 +86,14 @@ RECIPES = {
             PATCH_SIZE=32,
             BATCH_SIZE=6,
             GAN_EPOCHS=22,
-            INITIAL_WEIGHTS=WEIGHTS / "edsr_realistic_x4.keras",
+            INITIAL_WEIGHTS=WEB_X4,
         ),
     ),
 }
+
+
+# Included is a mean with the network that it started from; the share of the trained one.
+SHARES = {"edsr_realistic_x4": 0.7}
 
 
 def pack(model, path):
@@ -155,7 +168,10 @@ def main():
     except ValueError as error:
         sys.exit(f"weights/train.py: {error}")
     folder = training.folder_of(results, script.__name__, vars(script))
-    pack(load_network(folder / "model.keras"), results / f"{name}.keras")
+    network = load_network(folder / "model.keras")
+    if name in SHARES:
+        network = mix(load_network(results / "start.keras"), network, SHARES[name])
+    pack(network, results / f"{name}.keras")
     print(f"The network as it is included: {results / name}.keras")
 
 
