@@ -85,7 +85,8 @@ def main():
         ]
     print("Columns:", ", ".join(["bicubic", *models]))
     for key, digits in {"psnr_y": 2, "lpips": 3}.items():
-        if np.isnan(scores["area"][0][key]):  # the weights of LPIPS are missing
+        bicubic = [row[0][key] for row in scores.values()]
+        if np.isnan(bicubic).any():  # the weights of LPIPS are missing
             continue
         print(f"\n{metrics.COLUMNS[key]}")
         for title, row in scores.items():
