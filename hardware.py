@@ -62,8 +62,6 @@ def set_seed(seed):
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
-        # Its graphs would add in an order that changes from process to process.
-        tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
     elif keras.backend.backend() == "torch":
         import torch
 

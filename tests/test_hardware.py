@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import subprocess
 import sys
 import types
 
@@ -13,7 +12,6 @@ import tensorflow as tf
 
 import hardware
 from core import precision
-from helpers import PROJECT
 
 LINUX = sys.platform == "linux"
 
@@ -147,33 +145,3 @@ def test_gpu_is_left_to_the_backend(backend, calls, monkeypatch):
     monkeypatch.setattr(tf.config, "set_visible_devices", lambda *a: seen.append(a))
     hardware.keep_tensorflow_off_gpu.__wrapped__()
     assert seen == calls
-
-
-TOTAL_LOSS = """
-import numpy as np
-import hardware
-hardware.start(0)
-import tensorflow as tf
-import mdsr
-
-rng = np.random.default_rng(0)
-model = mdsr.build_mdsr((2, 3), 4, 1)
-model.set_weights([w + rng.normal(0, 0.05, w.shape) for w in model.get_weights()])
-model.compile(loss=["mae", "mae"])
-lr, x2, x3 = (
-    rng.integers(0, 256, (200, side, side, 3), dtype=np.uint8) for side in (12, 24, 36)
-)
-pairs = tf.data.Dataset.from_tensor_slices(((lr, lr), (x2, x3)))
-pairs = pairs.batch(1, drop_remainder=True)
-print(model.evaluate(pairs, verbose=0)[0].hex())
-"""
-
-
-@pytest.mark.slow
-def test_sums_are_the_same_in_every_process():
-    command = [sys.executable, "-c", TOTAL_LOSS]
-    found = {
-        subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, check=True).stdout
-        for _ in range(6)
-    }
-    assert len(found) == 1
