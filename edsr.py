@@ -66,7 +66,7 @@ aside and a new run starts.
 """
 
 DATASET = "leaves"  # drawn; or "div2k" (paper), "bsds500", "flowers", a folder
-DEGRADATION = "bicubic"  # LR; or "area", "aliased", "realistic", "web", or several
+DEGRADATION = "bicubic"  # makes LR; or "area", "aliased", "realistic", "web", several
 SCALE = 4  # 2, 3, 4 or 8; or 1, to remove noise and blur
 FILTERS = 64  # the paper's large network: 256
 BLOCKS = 16  # the paper's large network: 32

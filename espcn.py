@@ -80,7 +80,7 @@ aside and a new run starts.
 
 NETWORK = EXAMPLE  # or PAPER, FAST, WIDE, RGB, or one of your own
 DATASET = "leaves"  # drawn; or "bsds500" (example), "div2k", "flowers", a folder
-DEGRADATION = "bicubic"  # LR; or "area", "aliased", "realistic", "web", or several
+DEGRADATION = "bicubic"  # makes LR; or "area", "aliased", "realistic", "web", several
 SCALE = 3  # any whole number, 1 to remove noise and blur; paper: 3 and 4
 IMAGE_SKIP = True  # add to the input, each pixel repeated; paper: False
 PATCH_SIZE = 32  # LR pixels; paper: 17

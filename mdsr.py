@@ -68,7 +68,7 @@ aside and a new run starts.
 """
 
 DATASET = "leaves"  # drawn; or "div2k" (paper), "bsds500", "flowers", a folder
-DEGRADATION = "bicubic"  # LR; or "area", "aliased", "realistic", "web", or several
+DEGRADATION = "bicubic"  # makes LR; or "area", "aliased", "realistic", "web", several
 SCALES = (2, 3, 4)  # two or more of 1, 2, 3, 4 and 8; paper: 2, 3, 4
 FILTERS = 64  # paper: 64
 BLOCKS = 16  # the paper's large network: 80

@@ -63,7 +63,7 @@ aside and a new run starts.
 """
 
 DATASET = "leaves"  # drawn; or "div2k" (paper), "bsds500", "flowers", a folder
-DEGRADATION = "bicubic"  # LR; or "area", "aliased", "realistic", "web", or several
+DEGRADATION = "bicubic"  # makes LR; or "area", "aliased", "realistic", "web", several
 SCALE = 4  # 2, 3, 4 or 8; or 1, to remove noise and blur
 GROUPS = 4  # paper: 10
 BLOCKS = 4  # in each group; paper: 20

@@ -46,7 +46,7 @@ def start_command():
     if hasattr(sys.stdout, "reconfigure"):  # Jupyter's, in %run, is different
         sys.stdout.reconfigure(errors="backslashreplace")
     sys.excepthook = _print_error
-    # TensorFlow warns of pictures of many sizes, for which it prepares once more.
+    # TensorFlow would warn that it prepares anew for pictures of other sizes.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # Of the environment alone, as keras.json often stems from another project.
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
@@ -145,7 +145,9 @@ def check_numbers(namespace, names):
                 f"{name} = {value!r} is too small: it must be {least} or more."
             )
         if name.endswith("LEARNING_RATE") and not 0 < value < math.inf:
-            raise ValueError(f"{name} = {value!r} is impossible: it must be above 0.")
+            raise ValueError(
+                f"{name} = {value!r} is impossible: it must be finite and above 0."
+            )
 
 
 def change(namespace, names, edits):

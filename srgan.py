@@ -67,7 +67,7 @@ on ImageNet.)
 """
 
 DATASET = "leaves"  # drawn; or "div2k", "bsds500", "flowers", a folder
-DEGRADATION = "bicubic"  # LR; or "area", "aliased", "realistic", "web", or several
+DEGRADATION = "bicubic"  # makes LR; or "area", "aliased", "realistic", "web", several
 SCALE = 4  # 2, 3, 4 or 8; or 1, to remove noise and blur
 FILTERS = 64  # paper: 64
 BLOCKS = 16  # paper: 16
@@ -599,7 +599,8 @@ def train_srgan(gan, content_loss, first, train, validation, test):
 def main():
     if not EPOCHS and not INITIAL_WEIGHTS:
         raise ValueError(
-            "EPOCHS = 0 trains the network in INITIAL_WEIGHTS as an SRGAN: set that, too."
+            "EPOCHS = 0 trains the network in INITIAL_WEIGHTS as an SRGAN: set both, or "
+            "more EPOCHS."
         )
     content_loss = choose_content_loss(CONTENT_LOSS, VGG_WEIGHTS)
     print(

@@ -32,7 +32,7 @@ from core.networks import load_network, mix
 
 WEIGHTS = PROJECT / "weights"
 # Not included: the networks for x2 and x4 that have seen no photographs, and the one for x4
-# that has seen no LR without antialiasing.
+# that both realistic networks started from.
 LEAVES_X2, LEAVES_X4, WEB_X4 = (
     PROJECT / f"results/weights/{name}/{name}.keras"
     for name in ("edsr_leaves_x2", "edsr_leaves_x4", "edsr_web_x4")
@@ -92,7 +92,8 @@ RECIPES = {
 }
 
 
-# Included is a mean with the network that it started from; the share of the trained one.
+# These are included as a mean with the network they started from: the share of the trained
+# one.
 SHARES = {"edsr_realistic_x4": 0.7}
 
 
