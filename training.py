@@ -167,7 +167,8 @@ class Run:
                     f"on the validation pictures is {value}."
                 )
         row = dict.fromkeys(scores)  # None: what only training measures
-        row |= {f"val_{name}": float(value) for name, value in scores.items()}
+        scores = _plain(scores, self.model)
+        row |= {f"val_{name}": value for name, value in scores.items()}
         self.history.append({"epoch": 0, **dict(sorted(row.items()))})  # as fit does
         self.state.best = _psnr(self.start)
         for name, network in self.scored.items():
@@ -360,6 +361,21 @@ def _write(run):
     drawings.draw_curves(run.history, run.folder / "curves.png")
 
 
+def _plain(logs, model):
+    """Logs as floats, with the loss of several outputs as the sum of theirs.
+
+    Keras adds these up in every step, and TensorFlow in an order, so with a last digit,
+    that differs from process to process.
+    """
+    logs = {name: float(value) for name, value in logs.items()}
+    for prefix in ("", "val_"):
+        outputs = getattr(model, "output_names", [])
+        parts = [f"{prefix}{output}_loss" for output in outputs]
+        if parts and logs.keys() >= {*parts}:
+            logs[f"{prefix}loss"] = sum(logs[part] for part in parts)
+    return logs
+
+
 def _psnr(row):
     """The validation PSNR of an epoch, the mean over all outputs; -inf: not measured."""
     scores = [row[k] for k in row if k[:4] == "val_" and k.endswith("psnr")]
@@ -443,7 +459,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         run, now = self.run, self.run.state
-        logs = {key: float(value) for key, value in logs.items()}
+        logs = _plain(logs, self.model)
         self._check(logs, f"at the end of epoch {epoch + 1}")
         now.history.append({"epoch": epoch + 1, **logs})
         score = _psnr(logs)

@@ -39,9 +39,9 @@ def example(rate, steps):
 
 
 # The settings of edsr.py, and what else varies. `start` is a Keras initializer; `average`
-# is the momentum of averaged weights.
+# is the momentum of averaged weights; `tail` is the dtype policy of the output layer.
 HERE = {name: getattr(edsr, name) for name in edsr.SETTINGS}
-HERE |= dict(schedule=cosine, loss="mae", start=None, average=None)
+HERE |= dict(schedule=cosine, loss="mae", start=None, average=None, tail="float32")
 RATE = edsr.LEARNING_RATE
 RECIPES = {
     "edsr.py": {},
@@ -57,6 +57,7 @@ RECIPES = {
     "no image skip": dict(IMAGE_SKIP=False),
     "no image skip, Keras' start": dict(IMAGE_SKIP=False, start="glorot_uniform"),
     "float32": dict(PRECISION="float32"),
+    "bfloat16 to the end": dict(tail="mixed_bfloat16"),
     "16 patches of 24x24": dict(PATCH_SIZE=24, BATCH_SIZE=16),
     "1 patch of 96x96": dict(PATCH_SIZE=96, BATCH_SIZE=1),
     "16 patches of 48x48": dict(BATCH_SIZE=16),
@@ -69,7 +70,7 @@ RECIPES = {
     "mean squared error": dict(loss="mse"),
 }
 # What the time of a step depends on.
-COSTS = ["PATCH_SIZE", "BATCH_SIZE", "PRECISION", "IMAGE_SKIP", "average"]
+COSTS = ["PATCH_SIZE", "BATCH_SIZE", "PRECISION", "IMAGE_SKIP", "average", "tail"]
 
 
 def build(recipe, steps):
@@ -82,6 +83,7 @@ def build(recipe, steps):
             # A new initializer for each: called again, one gives the same values.
             start = keras.initializers.get(recipe["start"])
             layer.kernel.assign(start(layer.kernel.shape))
+    model.get_layer("tail").dtype_policy = keras.DTypePolicy(recipe["tail"])
     optimizer = keras.optimizers.Adam(
         recipe["schedule"](recipe["LEARNING_RATE"], steps),
         use_ema=bool(recipe["average"]),

@@ -188,6 +188,23 @@ def test_recipes_start_as_keras_does_where_they_say_so():
     assert np.abs(first - second).max() > 0
 
 
+def test_recipe_puts_the_output_layer_alone_into_bfloat16():
+    recipe = {**recipes.HERE, "PRECISION": "float32", "FILTERS": 4, "BLOCKS": 1}
+    lr = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3), dtype=np.uint8)
+    outputs = []
+    for policy in ("float32", "mixed_bfloat16"):
+        model = recipes.build({**recipe, "tail": policy}, 10)
+        assert all(
+            layer.dtype_policy.name == (policy if layer.name == "tail" else "float32")
+            for layer in model.layers
+        )
+        tail = model.get_layer("tail")
+        tail.kernel.assign(np.random.default_rng(0).normal(0, 0.1, tail.kernel.shape))
+        outputs.append(model.predict_on_batch(lr))
+    assert outputs[1].dtype == np.float32
+    assert 0 < np.abs(outputs[0] - outputs[1]).max() < 1  # of a grey level
+
+
 def test_drawn_variants_change_the_pictures_and_are_put_back(tmp_path, monkeypatch):
     monkeypatch.setattr(drawn, "PICTURES", 1)
     before = dict(vars(drawn.leaves))

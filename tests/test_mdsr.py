@@ -91,6 +91,10 @@ def test_run_leaves_everything_the_docs_promise(run_script):
     assert {"x2_loss", "val_x2_psnr", "val_x3_psnr"} <= history[0].keys()
     means = [np.mean([float(row[f"val_x{s}_psnr"]) for s in (2, 3)]) for row in history]
     np.testing.assert_allclose(state_of(folder)[1]["best"], max(means))
+    for row in history:  # to the last digit, which TensorFlow's own sum does not keep
+        for total in ("loss", "val_loss"):
+            parts = [float(row[total.replace("loss", f"x{s}_loss")]) for s in (2, 3)]
+            assert float(row[total]) == sum(parts)
     rows = [row["name"] for row in read_csv(folder / "scores.csv")]
     names = ("bicubic", "MDSR", "MDSR+")
     assert rows == [f"{name} x{scale}" for scale in (2, 3) for name in names]
@@ -106,6 +110,9 @@ def test_start_of_further_training_is_scored_at_every_scale(run_script, tmp_path
     before, after = (read_csv(f / "history.csv") for f in (start, folder))
     assert list(before[0]) == list(after[0])
     assert [row["epoch"] for row in after] == ["0", "1", "2"]
+    assert float(after[0]["val_loss"]) == sum(
+        float(after[0][f"val_x{scale}_loss"]) for scale in (2, 3)
+    )
     for scale in (2, 3):
         networks = [
             keras.saving.load_model(place / f"{name}_x{scale}.keras").get_weights()
