@@ -21,14 +21,18 @@ def for_rgb(model, scale):
         255, not clipped, with the layers of `model`.
     """
     rgb, y = (keras.Input((None, None, channels)) for channels in (3, 1))
-    enlarged = _bicubic(rgb, scale)
-    # Cb and Cr are differences to Y: enlarging RGB and replacing its Y enlarges them.
-    recoloured = enlarged + (y - luma(enlarged)) * (255 / 219)
+    # Cb and Cr are differences to Y. So RGB without its Y is enlarged, and gets the new one.
+    colours = _bicubic(rgb - _grey(luma(rgb)), scale)
     # Networks in the network, since names of operations must differ in each.
     to_y = keras.Model(rgb, luma(rgb), name="rgb_to_y")
-    to_rgb = keras.Model([rgb, y], recoloured, name="y_to_rgb")
+    to_rgb = keras.Model([rgb, y], colours + _grey(y), name="y_to_rgb")
     enlarged_y, _ = call_layers(model, to_y(rgb))
     return keras.Model(rgb, to_rgb([rgb, enlarged_y]), name=model.name)
+
+
+def _grey(y):
+    """Y, 16 to 235, as the value that R, G and B have without colour, 0 to 255."""
+    return (y - 16) * (255 / 219)
 
 
 def _bicubic(x, scale):

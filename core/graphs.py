@@ -69,7 +69,8 @@ def halves(model):
     Returns:
         A pair of `keras.Model` with its weights: from the picture to features, and from
         [picture, features] to the output. None where no cut leaves learned layers on both
-        sides and computes none of them twice.
+        sides and computes none of them twice, or where no learned layer works on enlarged
+        pixels, so that the second half would save no memory.
     """
     sources, learned = _sources(model), _learned(model)
     if not sources:
@@ -81,14 +82,18 @@ def halves(model):
     side = 64  # of a picture that shows which tensors keep its size
     picture = keras.KerasTensor((1, side, side, model.input_shape[-1]))
     every = keras.Function(inputs, list(tensors.values()))
+    specs = zip(tensors, every.compute_output_spec(picture))
+    shapes = {name: spec.shape for name, spec in specs if len(spec.shape) == 4}
+    enlarged = {name for name, shape in shapes.items() if min(shape[1:3]) > side}
+    if enlarged and not enlarged & learned:
+        return None
     *_, output = sources
     cuts = {}
-    for name, spec in zip(tensors, every.compute_output_spec(picture)):
+    for name, shape in shapes.items():
         first = learned & _needed(name, sources)
         second = learned & _needed(output, sources, without=name)
-        apart = first and second and not first & second
-        if apart and len(spec.shape) == 4 and spec.shape[1:3] == (side, side):
-            cuts[name] = spec.shape[-1]
+        if shape[1:3] == (side, side) and first and second and not first & second:
+            cuts[name] = shape[-1]
     if not cuts:
         return None
     features = tensors[min(reversed(cuts), key=cuts.get)]  # smallest, of these the last

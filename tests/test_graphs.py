@@ -10,6 +10,7 @@ import mdsr
 import rcan
 import srgan
 from core import graphs, networks
+from core.colours import for_rgb
 from helpers import model_of, noise, random_weights
 
 
@@ -50,7 +51,6 @@ def conv(filters=3, size=3, **settings):
 BUILDERS = {
     "edsr": lambda: edsr.build_edsr(4, 4, 2),
     "edsr without skip": lambda: edsr.build_edsr(3, 4, 1, image_skip=False),
-    "espcn": lambda: espcn.build_espcn(3, filters=(8, 4)),
     "mdsr": lambda: mdsr.single_scale(mdsr.build_mdsr((2, 3), 4, 1), 3),
     "rcan": lambda: rcan.build_rcan(2, 1, 1, 4, 2),
     "srresnet": lambda: srgan.build_srresnet(4, 4, 1),
@@ -87,6 +87,12 @@ def test_halves_make_the_whole(name):
 def test_networks_without_halves_stay_whole(layers):
     layers = layers[0] if isinstance(layers[0], list) else layers
     assert graphs.halves(model_of(*layers)) is None
+
+
+@pytest.mark.parametrize("of_colours", [False, True])
+def test_network_that_enlarges_at_its_end_stays_whole(of_colours):
+    model = espcn.build_espcn(3, filters=(8, 4))
+    assert graphs.halves(for_rgb(model, 3) if of_colours else model) is None
 
 
 def test_a_skip_past_the_cut_moves_the_cut():
