@@ -1,11 +1,12 @@
-"""Seconds that people wait for: starting, bicubic interpolation, scoring.
+"""Seconds that people wait for: starting, drawing, bicubic interpolation, scoring.
 
     python -m benchmarks.waiting BSDS500/images/val
 
 The commands are run as a user runs them. The scores are those of compare.py, for 30 pictures
 of the folder that ESPCN enlarges: with LPIPS and NIQE, if what these need is installed, and
-without. Each figure is a median; a first run does not count. The goals are a second for
-help, and half of what docs/speed.md calls "before", which was measured on its machine.
+without. The leaves are drawn once. Each other figure is a median; a first run does not
+count. The goals are a second for help, and half of what docs/speed.md calls "before", which
+was measured on its machine.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from PIL import Image
 import data
 import hardware
 import metrics
-from core import imagenet, leaves, networks, niqe
+from core import datasets, imagenet, leaves, networks, niqe
 
 PROJECT = pathlib.Path(__file__).parent.parent
 COMMANDS = (
@@ -68,6 +69,18 @@ def start():
         show("upscale.py, 300x256 pixels", took, goal=3.4)
 
 
+def draw():
+    """The training pictures of "leaves", as a first run draws them."""
+    count, size = datasets.LEAVES["train"], datasets.LEAVES_SIZE
+    with tempfile.TemporaryDirectory() as folder:
+        seeds = {pathlib.Path(folder) / f"{n}.png": n for n in range(count)}
+        start = time.perf_counter()
+        for _ in leaves.draw_files(seeds, size):
+            pass
+        took = time.perf_counter() - start
+    show(f"{count} dead leaves drawn", took, goal=24)
+
+
 def resize():
     rng = np.random.default_rng(0)
     for name, (old, new, goal) in SIZES.items():
@@ -94,6 +107,7 @@ def main():
     options = parser.parse_args()
     print(hardware.describe())
     start()
+    draw()
     resize()
     score(options.folder)
 

@@ -12,12 +12,11 @@ import zlib
 
 import keras
 import matplotlib.cbook
-from PIL import Image
 
 from core import folders
-from core.files import cache_folder, whole_file
+from core.files import cache_folder
 from core.folders import TRACKS, pair_files
-from core.leaves import draw_leaves
+from core.leaves import draw_files
 from core.pairs import Pair
 from core.sources import Example, Source, source_of_files, splits_of_files, take_turns
 
@@ -236,18 +235,16 @@ def _draw_leaves_folder(split):
     """Draws the pictures of a split that are missing in the Keras cache."""
     # A change to the drawing needs a new number, so that nobody trains on old pictures.
     folder = cache_folder() / f"leaves_v3_{LEAVES_SIZE}" / split
-    numbers = range(1, LEAVES[split] + 1)
-    paths = {number: folder / f"{number:04}.png" for number in numbers}
-    missing = {number: path for number, path in paths.items() if not path.exists()}
+    # A second number, so that no picture of validation is one of training.
+    seeds = {
+        folder / f"{number:04}.png": [number, list(LEAVES).index(split)]
+        for number in range(1, LEAVES[split] + 1)
+    }
+    missing = {path: seed for path, seed in seeds.items() if not path.exists()}
     if missing:
         print(f"Drawing {len(missing)} pictures of dead leaves into {folder}")
         progress = keras.utils.Progbar(len(missing), unit_name="picture")
-    for number, path in missing.items():
-        # A second number, so that no picture of validation is one of training.
-        seed = [number, list(LEAVES).index(split)]
-        image = Image.fromarray(draw_leaves(LEAVES_SIZE, seed))
-        with whole_file(path) as part:
-            image.save(part, compress_level=1)
+    for _ in draw_files(missing, LEAVES_SIZE):
         progress.add(1)
     return folder
 

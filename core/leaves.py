@@ -1,11 +1,13 @@
 """Pictures to train on without any download: dead leaves, drawn with matplotlib."""
 
+import joblib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from PIL import Image, ImageFilter
 
+from core.files import whole_file
 from core.pixels import to_uint8
 
 # benchmarks/drawn.py varies these. Two numbers are a range.
@@ -18,6 +20,30 @@ ROUGHNESS = 8  # grey levels, mean
 LIGHT = 20  # grey levels, mean
 LENS = (0.3, 0.8)  # pixels, standard deviation of the blur of the whole picture
 GRAIN = 2  # grey levels, mean
+
+
+def draw_files(seeds, size):
+    """Draws pictures into PNG files, on all cores.
+
+    Args:
+        seeds: dict from the `pathlib.Path` of each file to its seed.
+        size: as for `draw_leaves`.
+
+    Yields:
+        Each path once its file is written, in any order.
+    """
+    # A process draws three pictures in the time that it takes to start.
+    processes = min(joblib.cpu_count(), 1 + len(seeds) // 10)
+    parallel = joblib.Parallel(processes, return_as="generator_unordered")
+    draw = joblib.delayed(_draw_file)
+    yield from parallel(draw(path, size, seed) for path, seed in seeds.items())
+
+
+def _draw_file(path, size, seed):
+    image = Image.fromarray(draw_leaves(size, seed))
+    with whole_file(path) as part:
+        image.save(part, compress_level=1)
+    return path
 
 
 def draw_leaves(size, seed):
