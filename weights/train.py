@@ -72,6 +72,7 @@ RECIPES = {
             INITIAL_WEIGHTS=WEB_X4,
         ),
     ),
+    "espcn_x2": ("espcn", dict(SCALE=2, DATASET=PHOTOGRAPHS)),
     "espcn_x3": ("espcn", dict(SCALE=3)),
     "espcn_x4": ("espcn", dict(SCALE=4)),
     "srgan_x4": (
