@@ -84,7 +84,11 @@ def halves(model):
     every = keras.Function(inputs, list(tensors.values()))
     specs = zip(tensors, every.compute_output_spec(picture))
     shapes = {name: spec.shape for name, spec in specs if len(spec.shape) == 4}
-    enlarged = {name for name, shape in shapes.items() if min(shape[1:3]) > side}
+    enlarged = {
+        name
+        for name, shape in shapes.items()
+        if None not in shape and min(shape[1:3]) > side
+    }
     if enlarged and not enlarged & learned:
         return None
     *_, output = sources
