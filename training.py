@@ -364,8 +364,8 @@ def _write(run):
 def _plain(logs, model):
     """Logs as floats, with the loss of several outputs as the sum of theirs.
 
-    Keras adds these up in every step, and TensorFlow in an order, so with a last digit,
-    that differs from process to process.
+    Keras' own sum differs in its last digit from process to process, since TensorFlow
+    changes the order in which it adds up.
     """
     logs = {name: float(value) for name, value in logs.items()}
     for prefix in ("", "val_"):

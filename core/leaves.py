@@ -31,12 +31,18 @@ def draw_files(seeds, size):
 
     Yields:
         Each path once its file is written, in any order.
+
+    Raises:
+        OSError: naming a file that cannot be written.
     """
-    # A process draws three pictures in the time that it takes to start.
+    # A process takes as long to start as to draw three pictures: no more than pay off.
     processes = min(joblib.cpu_count(), 1 + len(seeds) // 10)
     parallel = joblib.Parallel(processes, return_as="generator_unordered")
     draw = joblib.delayed(_draw_file)
-    yield from parallel(draw(path, size, seed) for path, seed in seeds.items())
+    try:
+        yield from parallel(draw(path, size, seed) for path, seed in seeds.items())
+    except OSError as error:
+        raise OSError(str(error)) from None  # without the traceback of another process
 
 
 def _draw_file(path, size, seed):

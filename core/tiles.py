@@ -72,7 +72,7 @@ def upscale(
             of each tile ("EDSR+", Lim et al. 2017, section 4.3), for eight times the
             work.
         tile: largest side of a tile in pixels of `image`; None for 1024, or 512 where the
-            network cannot be cut in halves. Smaller tiles need less memory and more time:
+            network is not cut in halves. Smaller tiles need less memory and more time:
             the network computes the overlaps twice.
         progress: function called after every tile with the share that is done, 0 to 1.
         dtype: type of the result, uint8 or uint16.

@@ -14,7 +14,7 @@ from PIL import Image
 
 import data
 import edsr
-from core import datasets, decoded, folders, sources
+from core import datasets, decoded, folders, leaves, sources
 from helpers import TINY, names, read_csv, save
 
 CONFIGS = [
@@ -348,6 +348,16 @@ def test_leaves_are_drawn_once_into_the_cache(small_leaves, keras_home):
     np.testing.assert_array_equal(hr, data.read_image(drawn[0]))
     np.testing.assert_array_equal(lr, data.bicubic_resize(hr.numpy(), 16, 16))
     assert len({path.read_bytes() for path in drawn}) == 5
+
+
+def test_leaves_that_cannot_be_written_are_refused_in_a_sentence(tmp_path):
+    (tmp_path / "folder").touch()
+    for count in (2, 20):  # in this process, and in others
+        seeds = {tmp_path / "folder" / f"{n}.png": n for n in range(count)}
+        with pytest.raises(OSError, match="png cannot be written: ") as caught:
+            list(leaves.draw_files(seeds, 64))
+        error = caught.value
+        assert error.__cause__ is None and error.__suppress_context__
 
 
 def test_leaves_are_tested_on_a_photograph(small_leaves):
