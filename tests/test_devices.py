@@ -109,6 +109,9 @@ def backend(request):
     return request.param
 
 
+@pytest.mark.parametrize(
+    "backend", ["jax", pytest.param("torch", marks=pytest.mark.slow)], indirect=True
+)
 def test_trains_on_others_and_resumes_to_the_very_same_weights(
     backend, tmp_path, smooth_pictures
 ):

@@ -278,6 +278,7 @@ def test_scoring_the_start_changes_no_weight(further, monkeypatch, tmp_path):
     assert scored["history"][1:] == plain["history"]
 
 
+@pytest.mark.slow
 def test_further_training_that_is_stopped_resumes_to_the_very_same(
     further, run_broken, tmp_path
 ):

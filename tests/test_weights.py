@@ -136,13 +136,13 @@ def test_recipe_changes_settings_that_the_script_has(name):
     assert start is None or pathlib.Path(start) in known
 
 
-def test_train_runs_the_script_with_its_settings(run_train, tmp_path, small_leaves):
-    constants = {**TINY["espcn"], "DATASET": "leaves", "SCALE": 3}
+def test_train_runs_the_script_with_its_settings(run_train, tmp_path, smooth_pictures):
+    constants = {**TINY["espcn"], "DATASET": str(smooth_pictures), "SCALE": 3}
     arguments = ("espcn_x3", espcn, constants)
     status, out = run_train(*arguments)
     assert status == 0 and "New run" in out
     results = tmp_path / "results" / "weights" / "espcn_x3"
-    paths = results / "espcn_x3_leaves" / "model.keras", results / "espcn_x3.keras"
+    paths = results / "espcn_x3_pictures" / "model.keras", results / "espcn_x3.keras"
     trained, packed = (keras.saving.load_model(path, safe_mode=True) for path in paths)
     assert upscale.scale_and_channels(packed) == (3, 1)
     for exact, rounded in zip(trained.get_weights(), packed.get_weights()):
@@ -185,16 +185,17 @@ def test_photographs_are_those_of_the_named_folder(
 
 
 def test_start_is_kept_for_a_mean_and_refused_once_it_has_changed(
-    run_train, tmp_path, small_leaves, tiny_network, monkeypatch
+    run_train, tmp_path, smooth_pictures, tiny_network, monkeypatch
 ):
     start = tmp_path / "start.keras"
     training.save_model(tiny_network(2), start)
     monkeypatch.setattr(train, "SHARES", {"tiny": 0.25})
     constants = dict(SCALE=2, FILTERS=4, BLOCKS=2, PATCH_SIZE=12, BATCH_SIZE=2)
     constants |= dict(EPOCHS=1, STEPS_PER_EPOCH=3, INITIAL_WEIGHTS=start)
+    constants["DATASET"] = str(smooth_pictures)
     assert run_train("tiny", edsr, constants)[0] == 0
     results = tmp_path / "results" / "weights" / "tiny"
-    paths = start, results / "edsr_x2_leaves" / "model.keras", results / "tiny.keras"
+    paths = start, results / "edsr_x2_pictures" / "model.keras", results / "tiny.keras"
     networks = [keras.saving.load_model(path).get_weights() for path in paths]
     for a, b, packed in zip(*networks, strict=True):
         mean = 0.75 * a + 0.25 * b
