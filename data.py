@@ -233,7 +233,7 @@ def _load(splits, source, dataset, split, scale, smallest):
         decoded.check_sizes(pictures, smallest)
     if split in (datasets.scored_split(splits), "all"):
         decoded.check_scorable(pictures, scale)
-    return decoded.as_dataset(pictures, scale)
+    return decoded.as_dataset(pictures)
 
 
 def _problems_elsewhere(splits, split, scale, smallest):
@@ -274,10 +274,11 @@ def training_batches(
         HR [batch, patch*scale, patch*scale, 3]).
 
     Raises:
-        ValueError: for a picture smaller than a patch, naming it.
+        ValueError: for a picture smaller than a patch, naming it, or pairs that do not
+            fit the scale.
     """
     hardware.keep_tensorflow_off_gpu()
-    pictures = decoded.pictures_of(pairs)
+    pictures = decoded.pictures_of(pairs, scale)
     decoded.check_sizes(pictures, patch_size)
     # Around a patch that is degraded anew, so that the blocks of JPEG lie anywhere in it.
     margin = 0
@@ -368,10 +369,11 @@ def validation_batches(pairs, scale, patch_size=48, batch_size=16):
         A `tf.data.Dataset`, one pass over the pictures, as from `training_batches`.
 
     Raises:
-        ValueError: if there are fewer pictures than devices.
+        ValueError: if there are fewer pictures than devices, or pairs do not fit the
+            scale.
     """
     hardware.keep_tensorflow_off_gpu()
-    pictures = decoded.pictures_of(pairs)
+    pictures = decoded.pictures_of(pairs, scale)
     size = min(patch_size, int(tf.reduce_min(pictures.sizes)))
 
     def centre(lr, hr):
@@ -391,7 +393,7 @@ def validation_batches(pairs, scale, patch_size=48, batch_size=16):
     equal = max(
         n for n in range(1, max(2, batch_size // sharers + 1)) if count % n == 0
     )
-    crops = decoded.as_dataset(pictures, scale).map(centre, tf.data.AUTOTUNE)
+    crops = decoded.as_dataset(pictures).map(centre, tf.data.AUTOTUNE)
     crops = crops.take(count * sharers)
     batches = crops.batch(equal * sharers, drop_remainder=True)
     return hardware.own_share(batches).cache()

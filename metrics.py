@@ -63,8 +63,8 @@ def psnr(hr, sr, shave=0, luma=False, max_val=255):
         float; infinite for equal pictures.
 
     Raises:
-        ValueError: if the shapes differ, nothing is left after shaving, or the pixels of
-            HR are plainly not from 0 to `max_val`.
+        ValueError: if the shapes differ or are others, nothing is left after shaving, or
+            the pixels are plainly not from 0 to `max_val`.
     """
     hr, sr = _prepare(hr, sr, shave, luma, max_val)
     error = np.mean((hr - sr) ** 2)
@@ -194,7 +194,8 @@ def _prepare(hr, sr, shave, luma, max_val, window=1):
     if hr.ndim != 3:
         raise ValueError(f"hr must be one picture [H, W, C], not of shape {hr.shape}.")
     scoring.check_shapes(hr.shape, sr.shape, shave, luma, window)
-    pixels.check_range(hr, "hr", scoring.RANGE_WAY_OUT, max_val)
+    for image, name in (hr, "hr"), (sr, "sr"):
+        pixels.check_range(image, name, scoring.RANGE_WAY_OUT, max_val)
     images = [image.astype(np.float64) * (255 / max_val) for image in (hr, sr)]
     images = [scoring.shaved(image, shave) for image in images]
     return [scoring.to_luma(image) for image in images] if luma else images

@@ -30,6 +30,7 @@ NUMBERS = "sizes", "first_lr", "first_hr", "redrawn"  # what is kept of each pic
 class Pictures:
     """Decoded pictures, with the pixels of all in one tensor."""
 
+    scale: int  # factor between LR and HR
     names: list
     sizes: tf.Tensor  # of LR: [pictures, 2]
     first_lr: tf.Tensor  # number of a picture's first pixel in `lr`
@@ -58,7 +59,7 @@ def decode(source, scale, smallest=1):
     problems = []
     if source.size <= MEMORY_LIMIT:
         pairs = _read_all(source, scale, smallest, problems)
-        return to_memory(pairs), problems
+        return to_memory(pairs, scale), problems
     return _to_cache(source, scale, smallest, problems), problems
 
 
@@ -70,14 +71,14 @@ def find_problems(source, scale, smallest=1):
     return problems
 
 
-def as_dataset(pictures, scale):
+def as_dataset(pictures):
     """A `tf.data.Dataset` of the (LR, HR) pairs, which `pictures_of` takes back."""
 
     def pair(number):
         h, w = tf.unstack(pictures.sizes[number])
         first_lr, first_hr = pictures.first_lr[number], pictures.first_hr[number]
         lr = pictures.lr[first_lr : first_lr + h * w]
-        h_hr, w_hr = h * scale, w * scale
+        h_hr, w_hr = h * pictures.scale, w * pictures.scale
         hr = pictures.hr[first_hr : first_hr + h_hr * w_hr]
         if pictures.noise:
             lr = add_noise(lr, pictures.noise, [0, number])
@@ -91,7 +92,7 @@ def as_dataset(pictures, scale):
 
 def with_noise(pairs, noise):
     """The same dataset, from `as_dataset` at scale 1, with noise on each LR picture."""
-    return as_dataset(dataclasses.replace(pairs.pictures, noise=noise), scale=1)
+    return as_dataset(dataclasses.replace(pairs.pictures, noise=noise))
 
 
 def add_noise(lr, noise, seed):
@@ -110,12 +111,33 @@ def add_noise(lr, noise, seed):
     return tf.cast(tf.clip_by_value(noisy, 0, 255), tf.uint8)
 
 
-def pictures_of(pairs):
-    """The decoded pictures of a dataset of (LR, HR) pairs, from `as_dataset` or not."""
+def pictures_of(pairs, scale):
+    """The decoded pictures of a dataset of (LR, HR) pairs, from `as_dataset` or not.
+
+    Raises:
+        ValueError: if the pairs are not uint8 RGB, or HR is not LR times the scale.
+    """
     if hasattr(pairs, "pictures"):
+        if pairs.pictures.scale != scale:
+            raise ValueError(
+                f"These pairs were loaded for scale {pairs.pictures.scale}, not {scale}."
+            )
         return pairs.pictures
-    pairs = enumerate(pairs.as_numpy_iterator())
-    return to_memory((f"picture {n}", lr, hr, False) for n, (lr, hr) in pairs)
+    return to_memory(_checked(pairs.as_numpy_iterator(), scale), scale)
+
+
+def _checked(pairs, scale):
+    """Pairs of somebody's own, as `to_memory` takes them."""
+    for number, (lr, hr) in enumerate(pairs):
+        if lr.dtype != np.uint8 or hr.dtype != np.uint8:
+            raise ValueError(f"Pairs must be uint8, not {lr.dtype} and {hr.dtype}.")
+        height, width = lr.shape[:2]
+        if lr.shape[2:] != (3,) or hr.shape != (height * scale, width * scale, 3):
+            raise ValueError(
+                "Pairs must be RGB [h, w, 3], HR as large as LR times the scale: LR "
+                f"{lr.shape} and HR {hr.shape} do not fit scale {scale}."
+            )
+        yield f"picture {number}", lr, hr, False
 
 
 # --- Checks ---------------------------------------------------------------------------
@@ -178,13 +200,13 @@ def _too_small(name, height, width, smallest):
 # --- Reading and keeping ---------------------------------------------------------------
 
 
-def to_memory(pairs):
+def to_memory(pairs, scale):
     """Collects (name, LR, HR, whether LR is redrawn): `Pictures`."""
     lr, hr = io.BytesIO(), io.BytesIO()
     index = _write(pairs, lr, hr)
     with tf.device("CPU:0"):  # where tf.data works
         pixels = [tf.constant(np.frombuffer(f.getbuffer(), np.uint8)) for f in (lr, hr)]
-    return _as_pictures(index, pixels)
+    return _as_pictures(index, pixels, scale)
 
 
 def _to_cache(source, scale, smallest, problems):
@@ -219,14 +241,15 @@ def _to_cache(source, scale, smallest, problems):
     # DLPack saves a copy in memory. It refuses read-only arrays, hence copy on write.
     maps = [np.memmap(folder / name, np.uint8, "c") for name in ("lr", "hr")]
     pixels = [tf.experimental.dlpack.from_dlpack(p.__dlpack__()) for p in maps]
-    return _as_pictures(np.load(folder / "index.npz"), pixels)
+    return _as_pictures(np.load(folder / "index.npz"), pixels, scale)
 
 
-def _as_pictures(index, pixels):
+def _as_pictures(index, pixels, scale):
     with tf.device("CPU:0"):
         lr, hr = (tf.reshape(p, [-1, 3]) for p in pixels)
         columns = [tf.constant(index[key]) for key in NUMBERS]
-    return Pictures([str(name) for name in index["names"]], *columns, lr, hr)
+    names = [str(name) for name in index["names"]]
+    return Pictures(scale, names, *columns, lr, hr)
 
 
 def _write(pairs, lr_file, hr_file):

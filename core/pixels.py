@@ -1,5 +1,7 @@
 """Arithmetic on pixels: MATLAB's bicubic and luma, rounding, the range of values."""
 
+import operator
+
 import numpy as np
 
 # Rows that are made in one multiplication of matrices. Of each matrix only a band is not
@@ -14,24 +16,30 @@ def bicubic_resize(image, height, width):
     mirrored edges. `tf.image.resize` differs on 4 to 5% of the pixels.
 
     Args:
-        image: array [H, W, C], uint8 or float.
+        image: array [H, W, C], uint8, uint16 or float.
         height: rows of the result.
         width: columns of the result.
 
     Returns:
-        Array [height, width, C]. From uint8: uint8, rounded half up and clipped.
-        From float: the same float type, neither rounded nor clipped.
+        Array [height, width, C] of the same type: whole numbers are rounded half up and
+        clipped, floats are not.
 
     Raises:
-        ValueError: for an array of another shape.
+        ValueError: for an array of another shape or type.
+        TypeError: for sizes that are not whole numbers.
     """
     if image.ndim != 3:
         raise ValueError(f"image must be [H, W, C], not of shape {image.shape}.")
+    kind = image.dtype.kind
+    if kind != "f" and image.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"image must be uint8, uint16 or float, not {image.dtype}.")
+    height, width = operator.index(height), operator.index(width)
     # float64 throughout: float32 flips the ties that scales 2 and 4 are full of.
     resized = _resize_rows(image.astype(np.float64), height)
     resized = _resize_rows(resized.swapaxes(0, 1), width).swapaxes(0, 1)
-    if image.dtype == np.uint8:
-        resized = to_uint8(resized)
+    if kind == "u":
+        white = np.iinfo(image.dtype).max
+        resized = np.floor(np.clip(resized, 0, white) + 0.5)
     return np.ascontiguousarray(resized, dtype=image.dtype)
 
 
@@ -88,7 +96,12 @@ def luma(image):
 
     Returns:
         Float [..., 1], 16 to 235.
+
+    Raises:
+        ValueError: for an image of another shape.
     """
+    if image.shape[-1] != 3:
+        raise ValueError(f"image must be RGB [..., 3], not of shape {image.shape}.")
     red, green, blue = image[..., 0:1], image[..., 1:2], image[..., 2:3]
     return 16 + red * (65.481 / 255) + green * (128.553 / 255) + blue * (24.966 / 255)
 

@@ -28,22 +28,21 @@ def check_shapes(hr, sr, shave, luma, window):
         window: side in pixels of the smallest picture that has a score.
 
     Raises:
-        ValueError: if the shapes differ, the channels are not those of RGB or Y where Y is
-            needed, or too few pixels are left.
+        ValueError: if the shapes differ, the channels are not those of RGB or Y, or too few pixels are left.
     """
     hr, sr = tuple(hr), tuple(sr)
     both = list(zip(hr, sr))
     if len(hr) != len(sr) or any(a != b for a, b in both if None not in (a, b)):
         raise ValueError(f"HR and SR differ in shape: {hr} and {sr}.")
     height, width, channels = (b if a is None else a for a, b in both[-3:])
-    if luma and channels not in (1, 3):
-        if channels is None:
-            raise ValueError(
-                "luma=True has to know the number of channels: set it, such as with "
-                "tf.io.decode_png(file, channels=3)."
-            )
+    if luma and channels is None:
         raise ValueError(
-            f"luma=True takes RGB or one channel, not {channels}: leave out alpha."
+            "luma=True has to know the number of channels: set it, such as with "
+            "tf.io.decode_png(file, channels=3)."
+        )
+    if channels not in (1, 3, None):
+        raise ValueError(
+            f"Pictures to compare have RGB or one channel, not {channels}: leave out alpha."
         )
     if None in (height, width):
         return

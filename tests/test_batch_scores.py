@@ -168,12 +168,14 @@ def test_model_compiled_with_them_is_saved_and_loaded(in_compile):
 
 def test_keras_metrics_refuse_what_cannot_be_compared():
     hr, sr = (np.stack([image] * 2) for image in noisy_pair(shape=(16, 16, 4)))
+    alpha, (hr, sr) = (hr, sr), (hr[..., :3], sr[..., :3])
     for arguments, pictures, message in [
         ({}, (hr[..., :1], sr[..., :3]), "HR and SR differ in shape"),
         ({}, (hr[:1], sr), "HR and SR differ in shape"),
         ({}, (hr[:, :1], sr), "HR and SR differ in shape"),
         ({}, (hr[0], sr[0]), "HR must be a batch"),
-        ({"luma": True}, (hr, sr), "RGB or one channel, not 4: leave out alpha"),
+        ({}, alpha, "RGB or one channel, not 4: leave out alpha"),
+        ({"luma": True}, alpha, "RGB or one channel, not 4: leave out alpha"),
         ({"shave": 8}, (hr, sr), "Nothing is left of 16x16 pixels after shaving 8"),
     ]:
         for metric in (metrics.PSNR, metrics.SSIM):

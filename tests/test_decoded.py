@@ -90,11 +90,41 @@ def test_datasets_of_others_are_collected_in_memory():
     pairs = tf.data.Dataset.from_generator(
         lambda: iter(pictures), output_types=(tf.uint8, tf.uint8)
     )
-    again = decoded.as_dataset(decoded.pictures_of(pairs), 2)
-    assert len(again) == 3 and decoded.pictures_of(again) is again.pictures
+    again = decoded.as_dataset(decoded.pictures_of(pairs, 2))
+    assert len(again) == 3 and decoded.pictures_of(again, 2) is again.pictures
     for ours, theirs in zip(again.as_numpy_iterator(), pictures):
         np.testing.assert_array_equal(ours[0], theirs[0])
         np.testing.assert_array_equal(ours[1], theirs[1])
+
+
+def dataset_of(lr, hr):
+    return tf.data.Dataset.from_tensors((lr, hr))
+
+
+@pytest.mark.parametrize(
+    "lr, hr, message",
+    [
+        (noise(8, 9, 3), noise(19, 18, 3), "do not fit scale 2"),
+        (noise(8, 9, 3), noise(32, 36, 3), "do not fit scale 2"),
+        (noise(8, 9, 1), noise(16, 18, 1), "must be RGB"),
+        (noise(8, 9, 4), noise(16, 18, 4), "must be RGB"),
+        (noise(8, 9), noise(16, 18), "must be RGB"),
+        (noise(8, 9, 3) / 255, noise(16, 18, 3), "uint8, not float64 and uint8"),
+        (noise(8, 9, 3), np.float32(noise(16, 18, 3)), "uint8, not uint8 and float32"),
+    ],
+)
+def test_pairs_that_do_not_fit_are_refused(lr, hr, message):
+    for batches in data.training_batches, data.validation_batches:
+        with pytest.raises(ValueError, match=message):
+            batches(dataset_of(lr, hr), 2, patch_size=8)
+
+
+def test_pairs_of_another_scale_are_refused(tmp_path, make_pictures):
+    make_pictures(tmp_path / "pictures", ["a.png", "b.png"])
+    pairs = data.load(tmp_path / "pictures", "all", 4)
+    for batches in data.training_batches, data.validation_batches:
+        with pytest.raises(ValueError, match="loaded for scale 4, not 2"):
+            batches(pairs, 2, patch_size=8)
 
 
 def test_picture_too_small_to_be_scored_is_named_before_training(

@@ -172,8 +172,10 @@ def test_errors_say_what_is_wrong():
     with pytest.raises(ValueError, match=r"one picture .* \(1, 40, 52, 3\)"):
         metrics.psnr(hr[None], sr[None])
     hr, sr = noisy_pair(shape=(40, 52, 4))
-    with pytest.raises(ValueError, match="RGB or one channel, not 4: leave out alpha"):
-        metrics.psnr(hr, sr, luma=True)
+    for score in (metrics.psnr, metrics.ssim):
+        for luma in (False, True):
+            with pytest.raises(ValueError, match="not 4: leave out alpha"):
+                score(hr, sr, luma=luma)
 
 
 def test_grey_pictures_need_no_axis_of_channels():
@@ -209,6 +211,14 @@ def test_other_ranges_are_refused_or_meant(score):
         hr_of, sr_of = (low + image * (-2 * low / 255) for image in (hr, sr))
         with pytest.raises(ValueError, match=f"hr has pixels from {low} to "):
             score(hr_of, sr_of)
+    with pytest.raises(
+        ValueError, match="sr has pixels from 0 to 1, not from 0 to 255"
+    ):
+        score(hr, sr / 255)
+    with pytest.raises(
+        ValueError, match="sr has pixels from 0 to 255, not from 0 to 1"
+    ):
+        score(hr / 255, sr, max_val=1.0)
 
 
 def test_luma_of_pixels_from_0_to_1():

@@ -132,6 +132,30 @@ def test_bicubic_wants_channels():
         data.bicubic_resize(noise(4, 4), 2, 2)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_bicubic_of_an_edge_overshoots_in_floats_alone(dtype):
+    white = 65535 if dtype == "uint16" else 255
+    edge = np.repeat([0, white], 6)[None, :, None] * np.ones((6, 1, 3))
+    expected = data.bicubic_resize(edge, 24, 48)
+    assert expected.min() < 0 and expected.max() > white
+    if dtype != "float32":
+        expected = np.floor(np.clip(expected, 0, white) + 0.5)
+    ours = data.bicubic_resize(edge.astype(dtype), 24, 48)
+    assert ours.dtype == dtype
+    np.testing.assert_allclose(ours, expected, atol=1e-4)
+
+
+def test_bicubic_and_luma_refuse_other_types_and_shapes():
+    for dtype in (bool, np.int32, np.complex64):
+        with pytest.raises(ValueError, match="must be uint8, uint16 or float, not "):
+            data.bicubic_resize(np.ones((4, 4, 3), dtype), 2, 2)
+    with pytest.raises(TypeError):
+        data.bicubic_resize(noise(4, 4, 3), 2.5, 2)
+    for shape in ((4, 3, 1), (4, 3, 4), (4, 4)):
+        with pytest.raises(ValueError, match=r"RGB \[..., 3\], not of shape"):
+            data.luma(noise(*shape))
+
+
 def test_luma_is_that_of_scikit_image():
     image = noise(7, 5, 3)
     expected = skimage.color.rgb2ycbcr(image)[..., :1]
