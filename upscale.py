@@ -18,6 +18,7 @@ import math
 import os
 import pathlib
 import sys
+import tempfile
 import warnings
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -89,7 +90,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFilter
 
 from core import images
-from core.files import named_errors, whole_file
+from core.files import files_below, named_errors, whole_file
 from core.networks import load_network, mix, scale_and_channels
 from core.pixels import to_samples, to_uint8
 from core.precision import choose
@@ -273,13 +274,10 @@ def _visible_files(folder, output):
     """Yields (path, path relative to the folder) of all files in it that are neither
     hidden nor results."""
     own = _lies_in(output, folder)
-    for file in sorted(folder.rglob("*")):
-        relative = file.relative_to(folder)
-        hidden = any(part.startswith(".") for part in relative.parts)
-        result = own and _lies_in(file, output)
+    for file in files_below(folder):
         there = file.is_file() or file.is_symlink()  # a broken link fails later
-        if there and not hidden and not result:
-            yield file, relative
+        if there and not (own and _lies_in(file, output)):
+            yield file, file.relative_to(folder)
 
 
 def _lies_in(path, folder):
@@ -412,6 +410,7 @@ def main():
             raise ValueError(f"{sentence} {left_out}".strip())
         with named_errors(f"--output {options.output}"):
             options.output.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=options.output).close()  # before any work
     except (ValueError, OSError) as error:
         sys.exit(f"upscale.py: {error}")
     failures = []

@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 
+from core.files import files_below
 from core.images import is_named_as_picture, read_image
 from core.leaves import draw_leaves
 from core.pairs import spread
@@ -28,7 +29,7 @@ def find_pictures(folder):
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: there is no such folder to calibrate on.")
-    found = sorted(path for path in folder.rglob("*") if is_named_as_picture(path))
+    found = [path for path in files_below(folder) if is_named_as_picture(path)]
     if not found:
         raise ValueError(f"{folder} contains no pictures to calibrate on.")
     return found

@@ -87,6 +87,26 @@ def write_csv(path, rows):
         writer.writerows(rows)
 
 
+def files_below(folder, above=frozenset()):
+    """Yields all files in a folder and the folders in it, behind links too, but not those
+    that are hidden.
+
+    Args:
+        folder: `pathlib.Path`.
+        above: real paths of the folders on the way, to which a link is not followed.
+    """
+    above = above | {os.path.realpath(folder)}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if not path.is_dir():
+            yield path
+        elif not os.access(path, os.R_OK | os.X_OK):
+            print(f"Left out: {path}, which cannot be opened.")
+        elif os.path.realpath(path) not in above:
+            yield from files_below(path, above)
+
+
 def cache_folder():
     """The folder for datasets, `~/.keras/datasets` or below `KERAS_HOME`. Makes it."""
     # Unlike pathlib's, this expanduser leaves ~ as it is where there is no home.

@@ -26,8 +26,8 @@ def once(function):
 @once
 def receptive_radius(model):
     """How far, in input pixels, an output pixel looks at most: the sum of the radii of
-    all kernels, each as often as it is applied. An upper bound, since some work on
-    enlarged pixels or in parallel, for networks without strides and pooling."""
+    all kernels and pools, each as often as it is applied. An upper bound, since some work
+    on enlarged pixels or in parallel, for networks without strides."""
     radius = 0
     nodes = _nodes(model)
     for layer in model.layers:
@@ -37,6 +37,8 @@ def receptive_radius(model):
         elif hasattr(layer, "kernel_size"):
             sizes = zip(layer.kernel_size, layer.dilation_rate)
             own = max(size // 2 * dilation for size, dilation in sizes)
+        elif hasattr(layer, "pool_size"):
+            own = max(layer.pool_size) // 2
         radius += own * (len(nodes.get(layer.name, ())) or 1)
     return radius
 

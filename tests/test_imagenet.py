@@ -71,6 +71,22 @@ def test_weights_of_the_package_are_kept_in_the_cache(
         imagenet._load_packaged.cache_clear()
 
 
+def test_weights_are_read_where_nothing_can_be_kept(
+    made_up_weights, tmp_path, monkeypatch
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
+    imagenet._load_packaged.cache_clear()
+    try:
+        for path in (made_up_weights / "alexnet.ckpt", None):
+            monkeypatch.setattr(imagenet, "_packaged", lambda network: path)
+            assert imagenet.has_weights("alexnet") == (path is not None)
+            if path:
+                assert len(imagenet.load_weights("alexnet")) == 15
+    finally:
+        imagenet._load_packaged.cache_clear()
+
+
 class RunsCode:
     def __reduce__(self):
         return print, ("this must not be printed",)

@@ -426,6 +426,28 @@ def test_output_that_is_no_folder_is_named_before_the_work(run, tmp_path):
     )
 
 
+def test_output_that_takes_no_file_is_named_before_the_work(run, tmp_path, monkeypatch):
+    draw(tmp_path / "a.png")
+
+    def refuse(dir):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(upscale.tempfile, "TemporaryFile", refuse)
+    status, out = run("a.png")
+    assert "--output upscaled cannot be written: Permission denied" in status
+    assert "1 of 1" not in out
+
+
+def test_folder_behind_a_link_is_enlarged(run, tmp_path):
+    for name in ("holiday/a.png", "elsewhere/b.png"):
+        (tmp_path / name).parent.mkdir()
+        draw(tmp_path / name)
+    (tmp_path / "holiday/2023").symlink_to(tmp_path / "elsewhere")
+    status, out = run("holiday")
+    assert status == 0 and "2 of 2" in out
+    assert (tmp_path / "upscaled/2023/b_x2.png").exists()
+
+
 def test_own_results_are_not_enlarged_again(run, tmp_path):
     draw(tmp_path / "a.png")
     for _ in range(2):
