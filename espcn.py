@@ -248,7 +248,9 @@ def main():
     )
     chosen = {name: globals()[name] for name in SETTINGS}
     initial = [(model, INITIAL_WEIGHTS)]
-    run = training.open_run(model, RESULTS, "espcn", chosen, initial=initial)
+    run = training.open_run(
+        model, RESULTS, "espcn", chosen, pictures=[train, validation], initial=initial
+    )
     batches = data.training_batches(
         train, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
     )

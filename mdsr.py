@@ -249,7 +249,10 @@ def main():
         (network, INITIAL_WEIGHTS and f"{INITIAL_WEIGHTS}/{name}.keras")
         for name, network in networks.items()
     ]
-    run = training.open_run(model, RESULTS, "mdsr", chosen, networks, initial=initial)
+    pictures = [*train, *validation]
+    run = training.open_run(
+        model, RESULTS, "mdsr", chosen, networks, pictures=pictures, initial=initial
+    )
     batches, crops, previews = [], [], []
     for number, scale in enumerate(SCALES):
         batches.append(

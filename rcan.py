@@ -224,7 +224,9 @@ def main():
     )
     chosen = {name: globals()[name] for name in SETTINGS}
     initial = [(model, INITIAL_WEIGHTS)]
-    run = training.open_run(model, RESULTS, "rcan", chosen, initial=initial)
+    run = training.open_run(
+        model, RESULTS, "rcan", chosen, pictures=[train, validation], initial=initial
+    )
     batches = data.training_batches(
         train, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
     )

@@ -556,7 +556,10 @@ def train_srresnet(generator, train, validation, test):
     names = [name for name in SETTINGS if not name.startswith(later)]
     chosen = {name: globals()[name] for name in names}
     initial = [(generator, INITIAL_WEIGHTS)]
-    run = training.open_run(generator, RESULTS, "srresnet", chosen, initial=initial)
+    pictures = [train, validation]
+    run = training.open_run(
+        generator, RESULTS, "srresnet", chosen, pictures=pictures, initial=initial
+    )
     batches = data.training_batches(
         train, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
     )
@@ -579,8 +582,9 @@ def train_srgan(gan, content_loss, first, train, validation, test):
     # Without stage one, it is stage two that trains INITIAL_WEIGHTS further.
     start = srresnet if first.start and not EPOCHS else None
     initial = [(gan.generator, start), (gan.discriminator, INITIAL_DISCRIMINATOR)]
+    pictures = [train, validation]
     run = training.open_run(
-        gan, RESULTS, name.lower(), chosen, networks, "last", initial
+        gan, RESULTS, name.lower(), chosen, networks, "last", pictures, initial
     )
     batches = data.training_batches(
         train, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED + 1, first_step=run.step

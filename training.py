@@ -23,7 +23,7 @@ import numpy as np
 import drawings
 import hardware
 import metrics
-from core import interrupts, state
+from core import decoded, interrupts, state
 from core.files import named_errors, remove_parts, write_csv
 from core.imagenet import GET_WEIGHTS, has_weights, load_features
 from core.lpips import load_lpips
@@ -90,6 +90,7 @@ class State:
     history: list = dataclasses.field(default_factory=list)  # see `Run.history`
     further: bool = False  # the run began with a whole network, of INITIAL_WEIGHTS
     stopped: bool = False  # ended before EPOCHS, by early stopping
+    pictures: str = ""  # tells those of DATASET from others
 
 
 @dataclasses.dataclass
@@ -206,13 +207,23 @@ class Run:
             _warn_of_no_gain(self.history)
 
 
-def open_run(model, results, name, settings, networks=None, keep="best", initial=None):
+def open_run(
+    model,
+    results,
+    name,
+    settings,
+    networks=None,
+    keep="best",
+    pictures=(),
+    initial=None,
+):
     """Opens the folder of a run, and resumes where its last run stopped.
 
     After every epoch all state (weights, optimisers, history, best score, whether the
     training was stopped early) is written to `state.npz` in the folder. The same settings
-    resume from it; so does a larger EPOCHS. If another setting or the shape of the network
-    has changed, the old folder is moved aside. Other changes to the code are not noticed.
+    resume from it; so does a larger EPOCHS. If another setting, the pictures or the shape of
+    the network have changed, the old folder is moved aside. Other changes to the code are
+    not noticed.
 
     Args:
         model: compiled `keras.Model`; its state is restored in place. Where several
@@ -228,6 +239,7 @@ def open_run(model, results, name, settings, networks=None, keep="best", initial
               mean; after every epoch if it is not measured. A network that is trained
               further counts, too: where no epoch is better, it is kept.
             - "last": after every epoch.
+        pictures: list of the datasets from `data.load_splits` that the run depends on.
         initial: list of pairs of a network and the `.keras` file, or None, that it starts
             from if the run is new; see `networks.load_initial_weights`. Where all layers
             of the networks called "model..." are taken over, these are trained further:
@@ -246,6 +258,7 @@ def open_run(model, results, name, settings, networks=None, keep="best", initial
     folder = folder_of(results, name, settings)
     networks = networks or {"model": model}
     run = Run(model, settings, networks, keep, folder=folder, results=folder)
+    run.state.pictures = decoded.fingerprint(pictures) if pictures else ""
     _build_optimizers(model)
     if hardware.is_first():
         run.lock = _lock(folder)
@@ -411,6 +424,9 @@ def _restore(run):
         for key in sorted(old.keys() | run.settings.keys())
         if key != "EPOCHS" and old.get(key) != run.settings.get(key)
     ]
+    old = facts.setdefault("pictures", run.state.pictures)
+    if old != run.state.pictures and not changes:
+        changes = [f"The pictures of {run.settings['DATASET']} changed"]
     variables = _variables(run.model)
     if [v.shape for v in values] != [tuple(v.shape) for v in variables]:
         changes = changes or ["The network changed"]

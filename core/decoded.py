@@ -140,6 +140,14 @@ def _checked(pairs, scale):
         yield f"picture {number}", lr, hr, False
 
 
+def fingerprint(datasets):
+    """Tells these pictures from others: a hash of the names and sizes of the pictures of
+    several datasets from `as_dataset`."""
+    pictures = [pairs.pictures for pairs in datasets]
+    content = [(some.names, some.sizes.numpy().tolist()) for some in pictures]
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
+
+
 # --- Checks ---------------------------------------------------------------------------
 
 

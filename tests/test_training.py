@@ -17,6 +17,7 @@ import edsr
 import metrics
 import training
 import upscale
+from core import state as states
 from helpers import PROJECT, TINY, assert_same_state, noise, read_csv, save, state_of
 
 
@@ -147,6 +148,21 @@ def test_changed_setting_moves_the_old_run_aside(run_edsr):
     first = folder.with_name(f"{folder.name}.1")
     assert old == {p.name: p.read_bytes() for p in first.iterdir() if p.is_file()}
     assert (folder / "model.keras").exists()
+
+
+def test_other_pictures_move_the_old_run_aside(run_edsr, smooth_pictures):
+    folder, _ = run_edsr(EPOCHS=1)
+    # As a version wrote it that did not note the pictures: nothing is known of a change.
+    arrays, facts = states.read(folder / training.STATE)
+    facts.pop("pictures")
+    states.write(folder / training.STATE, arrays, facts)
+    _, out = run_edsr(EPOCHS=2)
+    assert "Resuming" in out
+    picture = smooth_pictures / "validation/a.png"
+    picture.rename(smooth_pictures / "train/c.png")
+    _, out = run_edsr(EPOCHS=3)
+    assert f"The pictures of {smooth_pictures} changed: kept the previous" in out
+    assert "New run in" in out
 
 
 @pytest.mark.slow
