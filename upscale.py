@@ -141,7 +141,7 @@ def upscale_file(
     Raises:
         ValueError: if the picture cannot be read, or if the target has another suffix,
             or the result would be larger than its format can hold, or transparent and
-            that JPEG.
+            that JPEG, or black.
         OSError: if the result cannot be written.
         MemoryError: if there is not enough memory.
     """
@@ -165,6 +165,11 @@ def upscale_file(
         rgb, note = _fill_hidden(rgb, picture.alpha)
         notes += note
     samples = upscale(model, rgb, self_ensemble, tile, progress, dtype, precision)
+    if rgb.mean() > 2 and samples.max() * (255 / np.iinfo(dtype).max) < 1.5:
+        raise ValueError(
+            f"{source} becomes black, since the output of {model.name} does not go beyond "
+            "1: its last layer must be keras.layers.Rescaling(255)."
+        )
     if picture.grey:
         samples = _to_grey(samples)
     samples = _resize(samples, size)

@@ -16,7 +16,7 @@ import data
 import upscale
 from core import images, networks, saving
 from core.attached import Attached
-from helpers import noise, run_process, save
+from helpers import model_of, noise, run_process, save
 
 FORMATS = {"png": "PNG", "tif": "TIFF"}
 MODES = ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I", "I;16", "F"]
@@ -466,6 +466,24 @@ def test_full_disk_leaves_nothing_half_written(run, tmp_path, monkeypatch):
     status, _ = run("a.png")
     assert "a_x2.png cannot be written: No space left on device" in status
     assert not (tmp_path / "upscaled").exists()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
+def test_network_that_answers_from_0_to_1_is_named(run, tmp_path, activation, dtype):
+    pixels = noise(7, 9, 3).astype(dtype) * (np.iinfo(dtype).max // 255)
+    saving.write(tmp_path / "a.png", "PNG", pixels, Attached())
+    layers = (
+        keras.layers.Rescaling(1 / 255),
+        keras.layers.Conv2DTranspose(3, 2, 2, activation=activation),
+    )
+    networks.save_model(model_of(*layers), tmp_path / "dark.keras")
+    status, _ = run("a.png", model="dark.keras")
+    assert "a.png becomes black, since the output of some" in status
+    networks.save_model(
+        model_of(*layers, keras.layers.Rescaling(255)), tmp_path / "light.keras"
+    )
+    assert run("a.png", model="light.keras")[0] == 0
 
 
 def test_network_that_answers_with_nan_is_named(run, tmp_path, tiny_network):
