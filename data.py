@@ -182,7 +182,7 @@ def _tuple_of(degradation):
 
 def _find_splits(dataset, scale, degradation):
     degradations = _tuple_of(degradation)
-    for name in degradations:
+    for name in degradations or [degradation]:
         if name not in (*DEGRADATIONS, *datasets.TRACKS):
             own = [track for track in datasets.TRACKS if track not in DEGRADATIONS]
             raise ValueError(
