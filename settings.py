@@ -267,7 +267,9 @@ def _parse(name, text, default, namespace):
         return value if plain or value is default else text
     if isinstance(default, float) and type(value) is int:
         return float(value)
-    if type(value) is not type(default):
+    # The file may have NOISE = 25, which says nothing against NOISE=2.5.
+    _, fits = KINDS.get(name, (None, None))
+    if type(value) is not type(default) and not (fits and fits(value)):
         kinds = {bool: "True or False", int: "a whole number", float: "a number"}
         kind = kinds.get(type(default), f"like {default}")
         if isinstance(default, dict):

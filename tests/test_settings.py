@@ -62,6 +62,14 @@ def test_tuples_of_numbers(text):
     assert namespace == {"SCALES": (2, 4)}
 
 
+def test_whole_number_in_the_file_does_not_refuse_others():
+    namespace = {"NOISE": 25, "LEARNING_RATE": 1, "SCALE": 4}
+    settings.change(namespace, [*namespace], ["NOISE=2.5", "LEARNING_RATE=1e-4"])
+    assert namespace == {"NOISE": 2.5, "LEARNING_RATE": 1e-4, "SCALE": 4}
+    with pytest.raises(ValueError, match="SCALE must be a whole number, not '2.5'"):
+        settings.change(namespace, [*namespace], ["SCALE=2.5"])
+
+
 @pytest.mark.parametrize("name", ["EXAMPLE", "PAPER", "FAST", "WIDE", "RGB"])
 def test_network_is_chosen_by_its_name(name):
     namespace = dict(vars(espcn))
