@@ -90,10 +90,10 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
         in the order of their file names, with known cardinality.
 
     Raises:
-        ValueError: for an unknown name, one of a built-in dataset that a folder here has,
-            too, a folder that is missing or empty, a split that is not there, a picture that cannot be read or is too small, to be scored
-            or for `smallest`, or a pair that does not fit, naming it; or for a download
-            that fails, naming the way out.
+        ValueError: for an unknown name, a built-in one that a folder here has, too, a
+            folder that is missing or empty, a split that is not there, a picture that
+            cannot be read or is too small, to be scored or for `smallest`, or a pair that
+            does not fit, naming it; or for a download that fails, naming the way out.
         OSError: if drawn or decoded pictures cannot be written into the Keras cache.
     """
     splits = _find_splits(dataset, scale, degradation)

@@ -76,6 +76,16 @@ def _refuse_two_meanings(dataset):
         )
 
 
+def is_same(dataset, other):
+    """Whether two values of DATASET mean the same: "photos", "photos/" and "./photos" do;
+    the built-in "leaves" and the folder "./leaves" do not."""
+    places = [
+        name if name in DATASETS else pathlib.Path(name).expanduser().resolve()
+        for name in (dataset, other)
+    ]
+    return places[0] == places[1]
+
+
 def scored_split(splits):
     """The split to report scores on: test pictures, otherwise those held out.
 

@@ -282,6 +282,29 @@ def test_folder_with_the_name_of_a_built_in_dataset(
     assert len(data.load(f"./{name}", "all", 2)) == 2
 
 
+@pytest.mark.parametrize(
+    "one, other, same",
+    [
+        ("photos", "photos/", True),
+        ("photos", "./photos", True),
+        ("photos", "a/../photos//", True),
+        ("~/photos", "{home}/photos", True),
+        ("photos", "{here}/photos", True),
+        ("photos", "photo", False),
+        ("photos", "a/photos", False),
+        ("leaves", "leaves", True),
+        ("leaves", "./leaves", False),
+        ("leaves", "leaves/", False),
+        ("leaves/", "./leaves", True),
+    ],
+)
+def test_one_folder_has_many_names(tmp_path, monkeypatch, one, other, same):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    other = other.format(home=tmp_path / "home", here=tmp_path)
+    assert datasets.is_same(one, other) is datasets.is_same(other, one) is same
+
+
 def test_unreachable_dataset_says_what_to_do(monkeypatch):
     def unreachable(name):
         raise ConnectionError("no network")
