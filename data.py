@@ -90,10 +90,10 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
         in the order of their file names, with known cardinality.
 
     Raises:
-        ValueError: for an unknown name, a folder that is missing or empty, a split that
-            is not there, a picture that cannot be read or is too small, to be scored
-            or for `smallest`, or a pair that does not fit, naming it; or for a download
-            that fails, naming the way out.
+        ValueError: for an unknown name, a built-in one that a folder here has, too, a
+            folder that is missing or empty, a split that is not there, a picture that
+            cannot be read or is too small, to be scored or for `smallest`, or a pair that
+            does not fit, naming it; or for a download that fails, naming the way out.
         OSError: if drawn or decoded pictures cannot be written into the Keras cache.
     """
     splits = _find_splits(dataset, scale, degradation)
@@ -182,7 +182,7 @@ def _tuple_of(degradation):
 
 def _find_splits(dataset, scale, degradation):
     degradations = _tuple_of(degradation)
-    for name in degradations:
+    for name in degradations or [degradation]:
         if name not in (*DEGRADATIONS, *datasets.TRACKS):
             own = [track for track in datasets.TRACKS if track not in DEGRADATIONS]
             raise ValueError(

@@ -21,13 +21,6 @@ import traceback
 
 PROJECT = pathlib.Path(__file__).resolve().parent
 BACKENDS = "tensorflow", "jax", "torch"
-# The smallest values of numbers that have one. Learning rates are above 0.
-LEAST = {
-    **dict.fromkeys("EPOCHS GAN_EPOCHS BLOCKS NOISE WARMUP_STEPS PATIENCE".split(), 0),
-    **dict.fromkeys("ADVERSARIAL_WEIGHT GRID_WEIGHT".split(), 0),
-    **dict.fromkeys("BATCH_SIZE PATCH_SIZE STEPS_PER_EPOCH FILTERS".split(), 1),
-    **dict.fromkeys("GROUPS REDUCTION DISCRIMINATOR_FILTERS PREVIEW_EPOCHS".split(), 1),
-}
 CONSTANT = re.compile(r"^([A-Z][A-Z0-9_]*) = .*$", re.MULTILINE)
 
 
@@ -113,8 +106,8 @@ def collect(namespace):
         List of names. Other upper-case variables, such as a notebook's, are not settings.
 
     Raises:
-        ValueError: as `change`, for a number that no training can have, or in a notebook if
-            the constants are in another cell.
+        ValueError: as `change` and `check_values`, or in a notebook if the constants are
+            in another cell.
     """
     if "__file__" in namespace:
         source = pathlib.Path(namespace["__file__"]).read_text(encoding="utf-8")
@@ -126,28 +119,8 @@ def collect(namespace):
     names = CONSTANT.findall(block)
     if namespace["__name__"] == "__main__" and "__file__" in namespace:
         change(namespace, names, sys.argv[1:])
-    check_numbers(namespace, names)
+    check_values(namespace, names)
     return names
-
-
-def check_numbers(namespace, names):
-    """Refuses constants that no training can have.
-
-    Raises:
-        ValueError: that names the first of them.
-    """
-    for name in names:
-        value, least = namespace.get(name), LEAST.get(name)
-        if not isinstance(value, (int, float)):
-            continue
-        if least is not None and not value >= least:
-            raise ValueError(
-                f"{name} = {value!r} is too small: it must be {least} or more."
-            )
-        if name.endswith("LEARNING_RATE") and not 0 < value < math.inf:
-            raise ValueError(
-                f"{name} = {value!r} is impossible: it must be finite and above 0."
-            )
 
 
 def change(namespace, names, edits):
@@ -166,6 +139,87 @@ def change(namespace, names, edits):
             namespace[name] = _parse(name, text, namespace[name], namespace)
         except ValueError as error:
             raise ValueError(f"{error} (settings: {', '.join(names)}).") from None
+
+
+# --- What the constants may be --------------------------------------------------------
+
+
+def _whole(least, most=math.inf):
+    values = f"{least} or more" if most == math.inf else f"from {least} to {most}"
+    return (
+        f"a whole number (int), {values}",
+        lambda value: type(value) is int and least <= value <= most,
+    )
+
+
+def _number(least, values):
+    return (
+        f"a finite number, {values}",
+        lambda value: type(value) in (int, float) and least <= value < math.inf,
+    )
+
+
+def _is_text(value):
+    return isinstance(value, (str, os.PathLike))
+
+
+def _are_positive(values):
+    return isinstance(values, (tuple, list)) and all(map(_whole(1)[1], values))
+
+
+def _is_network(value):
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"filters", "activation", "channels"}
+        and _are_positive(value["filters"])
+        and isinstance(value["activation"], str)
+        and _are_positive([value["channels"]])
+        and value["channels"] in (1, 3)
+    )
+
+
+# What settings may be, in words and as a test. DEGRADATION is checked in data.py.
+ROWS = {
+    "IMAGE_SKIP ADVERSARIAL RELATIVISTIC": ("True or False", lambda x: type(x) is bool),
+    "EPOCHS GAN_EPOCHS BLOCKS WARMUP_STEPS PATIENCE": _whole(0),
+    "SCALE FILTERS GROUPS REDUCTION BATCH_SIZE STEPS_PER_EPOCH": _whole(1),
+    "DISCRIMINATOR_FILTERS PREVIEW_EPOCHS": _whole(1),
+    "PATCH_SIZE": _whole(3),  # PSNR leaves out an LR pixel on each side
+    "SEED": _whole(0, 2**32 - 1),  # NumPy's
+    "NOISE RESIDUAL_SCALING ADVERSARIAL_WEIGHT GRID_WEIGHT": _number(0, "0 or more"),
+    "LEARNING_RATE GAN_LEARNING_RATE": _number(math.ulp(0), "above 0"),
+    "DATASET RESULTS PRECISION LOSS CONTENT_LOSS DISCRIMINATOR_NORM": (
+        "text in quotes",
+        _is_text,
+    ),
+    "INITIAL_WEIGHTS INITIAL_DISCRIMINATOR VGG_WEIGHTS": (
+        "a path in quotes, or None",
+        lambda x: x is None or _is_text(x),
+    ),
+    "SCALES": ("whole numbers (int) such as (2, 3)", _are_positive),
+    "NETWORK": (
+        'like dict(filters=(64, 32), activation="relu", channels=1), with 1 channel or 3',
+        _is_network,
+    ),
+}
+KINDS = {name: kind for names, kind in ROWS.items() for name in names.split()}
+
+
+def check_values(namespace, names):
+    """Refuses constants that no training can have, in the file as on the command line.
+
+    Raises:
+        ValueError: that names the first of them.
+    """
+    for name in names:
+        if name not in KINDS or name not in namespace:
+            continue
+        value, (kind, fits) = namespace[name], KINDS[name]
+        if not fits(value):
+            raise ValueError(f"{name} = {value!r} is impossible: it must be {kind}.")
+
+
+# --- Reading the block and the command line -------------------------------------------
 
 
 def _block(source):
@@ -213,7 +267,9 @@ def _parse(name, text, default, namespace):
         return value if plain or value is default else text
     if isinstance(default, float) and type(value) is int:
         return float(value)
-    if type(value) is not type(default):
+    # The file may have NOISE = 25, which says nothing against NOISE=2.5.
+    _, fits = KINDS.get(name, (None, None))
+    if type(value) is not type(default) and not (fits and fits(value)):
         kinds = {bool: "True or False", int: "a whole number", float: "a number"}
         kind = kinds.get(type(default), f"like {default}")
         if isinstance(default, dict):

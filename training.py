@@ -23,7 +23,7 @@ import numpy as np
 import drawings
 import hardware
 import metrics
-from core import decoded, interrupts, state
+from core import datasets, decoded, interrupts, state
 from core.files import named_errors, remove_parts, write_csv
 from core.imagenet import GET_WEIGHTS, has_weights, load_features
 from core.lpips import load_lpips
@@ -419,6 +419,8 @@ def _restore(run):
     except ValueError as error:
         return False, [str(error)]
     old = facts.pop("settings")
+    if datasets.is_same(old["DATASET"], run.settings["DATASET"]):
+        old["DATASET"] = run.settings["DATASET"]  # perhaps spelled as "photos/" before
     changes = [
         f"{key} changed from {old.get(key)!r} to {run.settings.get(key)!r}"
         for key in sorted(old.keys() | run.settings.keys())

@@ -49,6 +49,7 @@ def find_splits(dataset, scale, degradations):
             "if you mean the one you are in."
         )
     if dataset in DATASETS:
+        _refuse_two_meanings(dataset)
         return DATASETS[dataset](scale, degradations)
     folder = pathlib.Path(dataset).expanduser()
     if not folder.is_dir():
@@ -58,6 +59,31 @@ def find_splits(dataset, scale, degradations):
             f"datasets {known}: docs/datasets.md says where to get others."
         )
     return folders.find_splits(folder, scale, degradations)
+
+
+def _refuse_two_meanings(dataset):
+    """Refuses the name of a built-in dataset where a folder of pictures here has it, too.
+
+    TFDS' own folder div2k, if it is here, has no pictures in it. Names are compared as
+    the disk spells them: where upper and lower case are the same, BSDS500 is not "bsds500".
+    """
+    here = [path for path in pathlib.Path().glob("*") if path.name == dataset]
+    if any(path.is_dir() and folders.has_pictures(path) for path in here):
+        raise ValueError(
+            f"DATASET = {dataset!r} is a built-in dataset, and {dataset} is a folder of "
+            f'pictures here, too: set DATASET = "./{dataset}" for the folder, or give it '
+            "another name for the built-in dataset."
+        )
+
+
+def is_same(dataset, other):
+    """Whether two values of DATASET mean the same: "photos", "photos/" and "./photos" do;
+    the built-in "leaves" and the folder "./leaves" do not."""
+    places = [
+        name if name in DATASETS else pathlib.Path(name).expanduser().resolve()
+        for name in (dataset, other)
+    ]
+    return places[0] == places[1]
 
 
 def scored_split(splits):

@@ -76,6 +76,11 @@ def pair_files(folder, scale):
     return pair_up(files, folder, scale)[0]
 
 
+def has_pictures(folder):
+    """Whether there are pictures in a folder or the folders in it, other than results."""
+    return any(pictures for _, _, pictures in _walk(folder, (), [], set()))
+
+
 def hold_out(pairs):
     """Holds out about a tenth of the pictures.
 

@@ -33,6 +33,16 @@ FILE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+# The words and numbers of a file's name, as in "lr_0001", "beachHR" and "LowRes-2", and
+# the words in which the name of a copy may differ from that of its original.
+NAME_WORD = re.compile(r"HR|LR|GT|LQ|[A-Z]?[^\W\dA-Z_]+|[A-Z]+|\d+")
+COPY_WORDS = {*ROLES} | {
+    *"hires lores highres lowres hq sr res resolution quality original orig source "
+    "target input output large big full small tiny mini half quarter size thumb "
+    "thumbnail preview resized scaled downscaled downsampled reduced degraded bicubic "
+    "bilinear nearest blur blurred blurry sharp noise noisy clean".split()
+}
+
 # What the names of folders say. `split` is "train", "validation", "test" or None; `role`
 # is "HR", "LR" or None; `scale` is an int or None; `rest` is a tuple of the other names.
 Place = collections.namedtuple("Place", "split role scale rest")
@@ -233,21 +243,27 @@ def _refuse_namesakes(hr, neither):
 
 
 def _refuse_copies(paths, scale):
-    """Refuses pictures that are copies of others with the same name, as LR is: small ones,
-    and where the scale is 1 also those of the same size, as noisy or blurred ones are.
+    """Refuses pictures that are copies of others with much the same name, as LR is.
+
+    Those are small ones, and where the scale is 1 also those of the same size, as noisy
+    or blurred ones are.
     """
-    by_stem = collections.defaultdict(list)
+    by_name = collections.defaultdict(list)
     for path in paths:
-        by_stem[_plain(FILE.fullmatch(path.stem)["stem"])].append(path)
-    namesakes = [spread(paths, 20) for paths in by_stem.values() if len(paths) > 1]
+        by_name[_without_copy_words(path)].append(path)
+    namesakes = [spread(paths, 20) for paths in by_name.values() if len(paths) > 1]
     candidates = []
     for paths in spread(namesakes, 5):
         sizes = {path: size for path in paths if (size := _size_of(path))}
         candidates += [
             (small, large)
             for small, large in itertools.permutations(sizes, 2)
-            if (times := sizes[large][0] // sizes[small][0]) > (scale > 1)
-            and sizes[small] == tuple(side // times for side in sizes[large])
+            if (times := round(sizes[large][0] / sizes[small][0])) > (scale > 1)
+            # Where the sides cannot be divided, some round down and some up.
+            and all(
+                abs(side - times * part) < times
+                for side, part in zip(sizes[large], sizes[small])
+            )
         ]
     for small, large in spread(candidates, 10):
         if _is_copy(small, large):
@@ -255,6 +271,13 @@ def _refuse_copies(paths, scale):
                 f"{small} is a copy of {large}, as LR is of HR: {EXPECTED}. If it is no LR "
                 "picture, move it elsewhere."
             )
+
+
+def _without_copy_words(path):
+    """What a picture and its copies have in common by name. Other pictures may, too."""
+    name = re.sub(r"(?i)x\d+", " ", unicodedata.normalize("NFC", path.stem))
+    words = [_plain(word) for word in NAME_WORD.findall(name)]
+    return tuple(word for word in words if word not in COPY_WORDS)
 
 
 def spread(items, count):

@@ -41,6 +41,7 @@ from helpers import names
             "'unknown' is DIV2K's own, and two/a.png has no",
         ),
         (("split", "training", 4), 'split has no "training" pictures, only "train"'),
+        (("two", "all", 4, ()), r"DEGRADATION = \(\) is not one of bicubic, area"),
         (("two", "all", 4, "blur"), "DEGRADATION = 'blur' is not one of bicubic, area"),
     ],
 )

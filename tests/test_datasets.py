@@ -259,6 +259,52 @@ def test_an_empty_dataset_is_not_the_current_folder(
         assert len(data.load(here, "all", 2)) == 2
 
 
+@pytest.mark.parametrize("name", ["leaves", "div2k", "bsds500", "flowers"])
+def test_folder_with_the_name_of_a_built_in_dataset(
+    tmp_path, make_pictures, monkeypatch, name
+):
+    """Neither is taken silently. TFDS' own folder, and one of results, are not meant."""
+    monkeypatch.chdir(tmp_path)
+    opened = {"train": "the built-in dataset"}
+    monkeypatch.setitem(datasets.DATASETS, name, lambda *arguments: opened)
+    (tmp_path / name / "bicubic_x4/2.0.0").mkdir(parents=True)
+    (tmp_path / name / "bicubic_x4/2.0.0/div2k-train.tfrecord-00000-of-00001").touch()
+    make_pictures(tmp_path / name / "edsr_x2_leaves", ["curves.png"])
+    (tmp_path / name / "edsr_x2_leaves/state.npz").touch()
+    make_pictures(tmp_path / name.upper(), ["a.png", "b.png"])
+    assert datasets.find_splits(name, 2, ("bicubic",)) is opened
+    make_pictures(tmp_path / name / "deep", ["a.png", "b.png"])
+    message = (
+        f"'{name}' is a built-in dataset, and .*set DATASET = \"./{name}\" for the fo"
+    )
+    with pytest.raises(ValueError, match=message):
+        data.load(name, "all", 2)
+    assert len(data.load(f"./{name}", "all", 2)) == 2
+
+
+@pytest.mark.parametrize(
+    "one, other, same",
+    [
+        ("photos", "photos/", True),
+        ("photos", "./photos", True),
+        ("photos", "a/../photos//", True),
+        ("~/photos", "{home}/photos", True),
+        ("photos", "{here}/photos", True),
+        ("photos", "photo", False),
+        ("photos", "a/photos", False),
+        ("leaves", "leaves", True),
+        ("leaves", "./leaves", False),
+        ("leaves", "leaves/", False),
+        ("leaves/", "./leaves", True),
+    ],
+)
+def test_one_folder_has_many_names(tmp_path, monkeypatch, one, other, same):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    other = other.format(home=tmp_path / "home", here=tmp_path)
+    assert datasets.is_same(one, other) is datasets.is_same(other, one) is same
+
+
 def test_unreachable_dataset_says_what_to_do(monkeypatch):
     def unreachable(name):
         raise ConnectionError("no network")

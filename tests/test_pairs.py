@@ -112,6 +112,8 @@ def test_pairs_under_all_their_names(place, hr, lr, others):
         ["Mi x2/1.png", "X-T2/1.png", "x4/1.png"],
         ["cats/1.png", "dogs/1.png"],
         ["chroma/a.png", "lrx/c.png", "three/hr2/b.png"],
+        ["dog.png", "small_dog.png"],
+        ["high tide.jpg", "low tide.jpg", "tide.jpg"],
     ],
 )
 def test_photographs_are_not_taken_for_pairs(tmp_path, make_pictures, names):
@@ -186,7 +188,25 @@ def test_what_looks_like_pairs_and_is_none_is_refused(place, names, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("names", ["a.png ax4.png", "big/a.png small/a.png"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        "a.png ax4.png",
+        "big/a.png small/a.png",
+        "original/a.png small/a_small.png",
+        "a.png a_small.png",
+        "a.png small-a.png",
+        "hr_0000.png lr_0000.png",
+        "hr0000.png lr0000.png",
+        "GT_x4_0.png LQ_x4_0.png",
+        "img_hr_1.png img_lr_1.png",
+        "aHR.png aLR.png",
+        "HRa.png LRa.png",
+        "a-hires.png a-lores.png",
+        "aHighRes.png aLowRes.png",
+        "h\xe9.png he\u0301_low_res.png",
+    ],
+)
 def test_small_copies_are_not_taken_for_hr(tmp_path, names):
     """Whatever they are called. Those in pairs of their own are."""
     large, small = (tmp_path / name for name in names.split())
@@ -200,6 +220,14 @@ def test_small_copies_are_not_taken_for_hr(tmp_path, names):
     assert len(folders.pair_files(tmp_path, 4)) == 2
     save(bicubic_resize(picture[::-1], 16, 16), small)
     assert len(folders.pair_files(tmp_path, 4)) == 2
+
+
+def test_small_copies_are_found_however_their_size_is_rounded(tmp_path):
+    save(picture := draw_leaves(67, 0), tmp_path / "a.png")
+    for side in (16, 17):  # 67 / 4 = 16.75
+        save(bicubic_resize(picture, side, side), tmp_path / "a_small.png")
+        with pytest.raises(ValueError, match="a_small.png is a copy of .*a.png"):
+            folders.pair_files(tmp_path, 4)
 
 
 def test_noisy_copies_are_not_taken_for_hr_where_the_scale_is_1(tmp_path):

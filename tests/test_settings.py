@@ -16,7 +16,6 @@ import pytest
 import edsr
 import espcn
 import settings
-import srgan
 from helpers import PROJECT, SCRIPTS, TINY, edited, edits, run_process
 from tools import notebook
 
@@ -61,6 +60,14 @@ def test_tuples_of_numbers(text):
     namespace = {"SCALES": (2, 3, 4)}
     settings.change(namespace, ["SCALES"], [f"SCALES={text}"])
     assert namespace == {"SCALES": (2, 4)}
+
+
+def test_whole_number_in_the_file_does_not_refuse_others():
+    namespace = {"NOISE": 25, "LEARNING_RATE": 1, "SCALE": 4}
+    settings.change(namespace, [*namespace], ["NOISE=2.5", "LEARNING_RATE=1e-4"])
+    assert namespace == {"NOISE": 2.5, "LEARNING_RATE": 1e-4, "SCALE": 4}
+    with pytest.raises(ValueError, match="SCALE must be a whole number, not '2.5'"):
+        settings.change(namespace, [*namespace], ["SCALE=2.5"])
 
 
 @pytest.mark.parametrize("name", ["EXAMPLE", "PAPER", "FAST", "WIDE", "RGB"])
@@ -154,36 +161,79 @@ def test_tuple_of_scales_does_not_take_one():
         settings.change(namespace, ["SCALES"], ["SCALES=2"])
 
 
+NET = {"filters": (8,), "activation": "relu", "channels": 1}
+
+
+@pytest.mark.parametrize(
+    "name, value, kind",
+    [
+        ("BATCH_SIZE", 0, "a whole number (int), 1 or more"),
+        ("BATCH_SIZE", 2.0, "a whole number (int), 1 or more"),
+        ("SCALE", 4.0, "a whole number (int), 1 or more"),
+        ("SCALE", "4", "a whole number (int), 1 or more"),
+        ("FILTERS", 0, "a whole number (int), 1 or more"),
+        ("FILTERS", True, "a whole number (int), 1 or more"),
+        ("STEPS_PER_EPOCH", 1e3, "a whole number (int), 1 or more"),
+        ("BLOCKS", -1, "a whole number (int), 0 or more"),
+        ("EPOCHS", 1.0, "a whole number (int), 0 or more"),
+        ("EPOCHS", None, "a whole number (int), 0 or more"),
+        ("PATCH_SIZE", 2, "a whole number (int), 3 or more"),
+        ("SEED", -1, "a whole number (int), from 0 to 4294967295"),
+        ("SEED", 2**33, "a whole number (int), from 0 to 4294967295"),
+        ("NOISE", -0.1, "a finite number, 0 or more"),
+        ("NOISE", float("nan"), "a finite number, 0 or more"),
+        ("NOISE", "5", "a finite number, 0 or more"),
+        ("NOISE", None, "a finite number, 0 or more"),
+        ("LEARNING_RATE", 0.0, "a finite number, above 0"),
+        ("LEARNING_RATE", "1e-4", "a finite number, above 0"),
+        ("LEARNING_RATE", float("inf"), "a finite number, above 0"),
+        ("GAN_LEARNING_RATE", -1e-4, "a finite number, above 0"),
+        ("IMAGE_SKIP", "False", "True or False"),
+        ("IMAGE_SKIP", 0, "True or False"),
+        ("RESULTS", None, "text in quotes"),
+        ("CONTENT_LOSS", ["mse"], "text in quotes"),
+        ("INITIAL_WEIGHTS", True, "a path in quotes, or None"),
+        ("SCALES", 2, "whole numbers (int) such as (2, 3)"),
+        ("SCALES", (2.0, 3), "whole numbers (int) such as (2, 3)"),
+        ("NETWORK", {**NET, "filters": 8}, "like dict(filters=(64, 32), "),
+        ("NETWORK", {**NET, "filters": (8.0,)}, "like dict(filters=(64, 32), "),
+        ("NETWORK", {**NET, "channels": 2}, "like dict(filters=(64, 32), "),
+        ("NETWORK", {**NET, "blocks": 2}, "like dict(filters=(64, 32), "),
+        ("NETWORK", (8,), "like dict(filters=(64, 32), "),
+    ],
+)
+def test_impossible_values_are_named(name, value, kind):
+    """In the file as on the command line."""
+    with pytest.raises(ValueError) as error:
+        settings.check_values({name: value}, ["OTHER", name])
+    expected = f"{name} = {value!r} is impossible: it must be {kind}"
+    assert str(error.value).startswith(expected)
+
+
 @pytest.mark.parametrize(
     "name, value",
     [
-        ("BATCH_SIZE", 0),
-        ("FILTERS", 0),
-        ("BLOCKS", -1),
-        ("EPOCHS", -1),
-        ("NOISE", -0.1),
-        ("NOISE", float("nan")),
-        ("LEARNING_RATE", 0.0),
-        ("GAN_LEARNING_RATE", -1e-4),
-        ("LEARNING_RATE", float("inf")),
+        ("NOISE", 25),
+        ("LEARNING_RATE", 1),
+        ("SEED", 2**32 - 1),
+        ("PATCH_SIZE", 3),
+        ("SCALES", [2, 4]),
+        ("NETWORK", NET),
+        ("NETWORK", {**NET, "filters": (), "channels": 3}),
+        ("DATASET", PROJECT),
+        ("INITIAL_WEIGHTS", None),
     ],
 )
-def test_impossible_numbers_are_named(name, value):
-    """In the file as on the command line."""
-    with pytest.raises(
-        ValueError, match=f"^{name} = {value} is (too small|impossible): "
-    ):
-        settings.check_numbers({**vars(srgan), name: value}, [*srgan.SETTINGS])
+def test_possible_values_are_taken(name, value):
+    settings.check_values({name: value}, [name])
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_all_numbers_but_a_few_have_a_least_value(name):
+def test_every_setting_has_a_kind(name):
+    """Save one, which `data.load` checks."""
     script = importlib.import_module(name)
-    numbers = {n for n in script.SETTINGS if type(getattr(script, n)) in (int, float)}
-    rates = {n for n in numbers if n.endswith("LEARNING_RATE")}
-    others = numbers - rates - settings.LEAST.keys()
-    assert others <= {"SCALE", "SEED", "RESIDUAL_SCALING"}
-    settings.check_numbers(vars(script), script.SETTINGS)
+    assert {*script.SETTINGS} - settings.KINDS.keys() == {"DEGRADATION"}
+    settings.check_values(vars(script), script.SETTINGS)
 
 
 # --- The block of a script ---
@@ -284,7 +334,7 @@ OTHER = dict(filters=8)
 ## Hyperparameters
 """
 
-NETWORK = SOME  # or OTHER
+LAYERS = SOME  # or OTHER
 SCALE = 4  # 2, 3, 4 or 8
 RATE = 1e-3  # paper: 1e-4
 RESULTS = "results"  # a folder
@@ -300,7 +350,7 @@ LATER = 3
 
 def main():
     HR = 5
-    print(SETTINGS, NETWORK, SCALE, RATE, RESULTS, HR)
+    print(SETTINGS, LAYERS, SCALE, RATE, RESULTS, HR)
 
 
 if __name__ == "__main__":
@@ -308,8 +358,8 @@ if __name__ == "__main__":
 '''
 
 
-def run_small(tmp_path, *arguments):
-    (tmp_path / "small.py").write_text(SMALL)
+def run_small(tmp_path, *arguments, text=SMALL):
+    (tmp_path / "small.py").write_text(text)
     return subprocess.run(
         [sys.executable, "small.py", *arguments],
         cwd=tmp_path,
@@ -320,12 +370,22 @@ def run_small(tmp_path, *arguments):
 
 
 def test_command_line_changes_one_run(tmp_path):
-    names = "['NETWORK', 'SCALE', 'RATE', 'RESULTS']"
-    done = run_small(tmp_path, "SCALE=2", "NETWORK=OTHER", "RESULTS=a b")
+    names = "['LAYERS', 'SCALE', 'RATE', 'RESULTS']"
+    done = run_small(tmp_path, "SCALE=2", "LAYERS=OTHER", "RESULTS=a b")
     assert done.stdout == f"{names} {{'filters': 8}} 2 0.001 a b 5\n"
     done = run_small(tmp_path)
     assert done.stdout == f"{names} {{'filters': 4}} 4 0.001 results 5\n"
     assert (tmp_path / "small.py").read_text() == SMALL
+
+
+def test_impossible_value_in_the_file_is_one_line(tmp_path):
+    text = SMALL.replace("SCALE = 4 ", "SCALE = 4.0 ")
+    done = run_small(tmp_path, text=text)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr == (
+        "small.py: SCALE = 4.0 is impossible: it must be a whole number (int), 1 or "
+        "more.\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -333,12 +393,12 @@ def test_command_line_changes_one_run(tmp_path):
     [
         (
             "RATES=1",
-            "RATES=1 is not NAME=value for one of NETWORK, SCALE, RATE, RESULTS. Did you mean "
-            "RATE=1?",
+            "RATES=1 is not NAME=value for one of LAYERS, SCALE, RATE, RESULTS. Did you "
+            "mean RATE=1?",
         ),
         (
             "RATE=x",
-            "RATE must be a number, not 'x' (settings: NETWORK, SCALE, RATE, RESULTS).",
+            "RATE must be a number, not 'x' (settings: LAYERS, SCALE, RATE, RESULTS).",
         ),
     ],
 )

@@ -137,6 +137,13 @@ def test_raised_epochs_resume(run_edsr):
     assert [row["epoch"] for row in read_csv(folder / "history.csv")] == ["1", "2", "3"]
 
 
+def test_other_spelling_of_the_same_folder_resumes(run_edsr, smooth_pictures):
+    folder, _ = run_edsr(EPOCHS=1)
+    _, out = run_edsr(EPOCHS=1, DATASET=f"{smooth_pictures}/")
+    assert "has been trained for all of its 1 epochs" in out
+    assert list(folder.parent.glob("[!.]*")) == [folder]
+
+
 def test_changed_setting_moves_the_old_run_aside(run_edsr):
     folder, _ = run_edsr(EPOCHS=1)
     old = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
