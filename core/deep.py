@@ -120,6 +120,7 @@ def read_samples(data, format, transparent=None):
 
 ALPHA = tifffile.EXTRASAMPLE.UNASSALPHA
 PREMULTIPLIED = tifffile.EXTRASAMPLE.ASSOCALPHA
+GREY = tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.MINISBLACK
 
 
 def is_tiff(path):
@@ -128,13 +129,23 @@ def is_tiff(path):
         return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
+def _alpha_of(page):
+    """The number of the sample of a grey or RGB page that is alpha, and its kind; or None
+    for both."""
+    colours = 3 if page.photometric == tifffile.PHOTOMETRIC.RGB else 1
+    extras = page.extrasamples
+    if colours == 3 and page.samplesperpixel == 4:
+        extras = extras or (ALPHA,)  # OpenCV leaves the tag out
+    for number, kind in enumerate(extras, colours):
+        if kind in (ALPHA, PREMULTIPLIED):
+            return number, kind
+    return None, None
+
+
 def is_better_here(page):
     """Whether `read_tiff` is to read a TIFF page: grey or RGB of other than 8 unsigned bits
     or less, and grey with alpha. Pillow is right about all others."""
-    grey = page.photometric in (
-        tifffile.PHOTOMETRIC.MINISWHITE,
-        tifffile.PHOTOMETRIC.MINISBLACK,
-    )
+    grey = page.photometric in GREY
     unsigned = page.sampleformat == tifffile.SAMPLEFORMAT.UINT
     if grey and page.samplesperpixel > 1:
         return True
@@ -169,10 +180,10 @@ def read_tiff(page):
     levels, note = to_levels(samples[..., :channels], bits, guess=not inverted)
     if inverted:
         levels = 255 - levels
-    alpha, extra = None, [*page.extrasamples, None][0]
-    if extra in (ALPHA, PREMULTIPLIED):
-        alpha, _ = to_levels(samples[..., channels], bits, guess=False)
-    if extra == PREMULTIPLIED:
+    alpha, (number, kind) = None, _alpha_of(page)
+    if number is not None:
+        alpha, _ = to_levels(samples[..., number], bits, guess=False)
+    if kind == PREMULTIPLIED:
         visible = np.maximum(alpha, 1e-6)[..., None] / 255
         levels = np.minimum(levels / visible, 255)
     if samples.dtype == np.uint8:

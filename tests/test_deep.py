@@ -13,8 +13,9 @@ from core import deep, images
 RAMP = np.arange(256).reshape(16, 16)
 
 
-def tiff(samples, photometric, order, planar=False):
-    """A TIFF file by the specification, uncompressed; `samples` are [H, W, C]."""
+def tiff(samples, photometric, order, planar=False, marked=True):
+    """A TIFF file by the specification, uncompressed; `samples` are [H, W, C]. Alpha is
+    `marked` as such or, as OpenCV writes it, is not."""
     height, width, channels = samples.shape
     kinds = {"u": 1, "i": 2, "f": 3}
     planes = np.moveaxis(samples, -1, 0) if planar else samples[None]
@@ -38,7 +39,7 @@ def tiff(samples, photometric, order, planar=False):
         284: (3, several([2 if planar else 1])),
         339: (3, several([kinds[samples.dtype.kind]] * channels)),
     }
-    if channels in (2, 4):
+    if channels in (2, 4) and marked:
         values[338] = (3, several([2]))  # alpha, not premultiplied
     start = 8 + len(data)
     after = start + 2 + 12 * len(values) + 4
@@ -176,6 +177,27 @@ def test_grey_and_alpha_of_8_bits_in_tiff(tmp_path, planar, photometric):
     grey = 255 - values[..., 0] if photometric == 0 else values[..., 0]
     np.testing.assert_array_equal(picture.rgb[..., 2], grey)
     np.testing.assert_array_equal(picture.alpha, values[..., 1])
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("kind", ["u1", "u2", "u4", "f4"])
+def test_a_fourth_channel_of_rgb_without_a_mark_is_alpha(tmp_path, order, kind):
+    values = values_of((16, 16, 4), 8)
+    white = 1 if kind == "f4" else 2 ** (8 * int(kind[1])) - 1
+    samples = (values * (white / 255)).astype(kind)
+    (tmp_path / "a.tif").write_bytes(tiff(samples, 2, order, marked=False))
+    picture = images.read(tmp_path / "a.tif")
+    np.testing.assert_allclose(picture.rgb, values[..., :3], atol=1e-4)
+    np.testing.assert_allclose(picture.alpha, values[..., 3], atol=1e-4)
+
+
+def test_alpha_after_another_channel(tmp_path):
+    values = values_of((16, 16, 5), 16).astype(np.uint16)
+    extras = ["unspecified", "unassalpha"]
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb", extrasamples=extras)
+    picture = images.read(tmp_path / "a.tif")
+    np.testing.assert_allclose(picture.rgb, values[..., :3] / 257, atol=1e-4)
+    np.testing.assert_allclose(picture.alpha, values[..., 4] / 257, atol=1e-4)
 
 
 @pytest.mark.parametrize("compression", ["zlib", "lzw", "packbits", "lzma", "zstd"])
