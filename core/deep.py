@@ -129,6 +129,29 @@ def is_tiff(path):
         return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
+def check_bands(file):
+    """Refuses a TIFF file whose first picture is grey by its tags and has several bands, in
+    one page or, as microscopes write them, in as many pages.
+
+    They may be red, green and blue, as GDAL marks 16 bits, but also blue, green and red,
+    or infrared, of a satellite.
+
+    Raises:
+        ValueError: with the number of bands.
+    """
+    page = file.pages.first
+    bands = 1
+    if page.photometric in GREY:
+        bands = page.samplesperpixel - (_alpha_of(page)[0] is not None)
+    if page.is_imagej or page.is_ome:
+        series = file.series[0]
+        bands *= dict(zip(series.axes, series.shape)).get("C", 1)
+    if bands > 1:
+        raise ValueError(
+            f"it has {bands} bands, and does not say which colours they are: save it as RGB."
+        )
+
+
 def _alpha_of(page):
     """The number of the sample of a grey or RGB page that is alpha, and its kind; or None
     for both."""
@@ -157,7 +180,8 @@ def read_tiff(page):
     """The pixels of a TIFF page, not turned.
 
     Args:
-        page: `tifffile.TiffPage` that `is_better_here`.
+        page: `tifffile.TiffPage` that `is_better_here`, of a file that passed
+            `check_bands`.
 
     Returns:
         (levels, alpha, note): [H, W, 1 or 3], 0 to 255; [H, W] of the same type or None;

@@ -133,6 +133,7 @@ def _open(path):
     """Opens a file as a Pillow image or, as deep.py wants it, a `tifffile.TiffFile`."""
     if deep.is_tiff(path):
         with tifffile.TiffFile(path) as file:
+            deep.check_bands(file)
             if deep.is_better_here(file.pages.first):
                 yield file
                 return

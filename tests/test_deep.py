@@ -9,6 +9,7 @@ import pytest
 import tifffile
 
 from core import deep, images
+from helpers import noise
 
 RAMP = np.arange(256).reshape(16, 16)
 
@@ -198,6 +199,59 @@ def test_alpha_after_another_channel(tmp_path):
     picture = images.read(tmp_path / "a.tif")
     np.testing.assert_allclose(picture.rgb, values[..., :3] / 257, atol=1e-4)
     np.testing.assert_allclose(picture.alpha, values[..., 4] / 257, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize(
+    "bands, options",
+    [
+        (2, {"planarconfig": "contig"}),
+        (3, {"planarconfig": "contig"}),
+        (4, {"planarconfig": "contig"}),
+        (3, {"planarconfig": "separate"}),
+        (3, {"imagej": True, "metadata": {"axes": "CYX"}}),
+        (2, {"imagej": True, "metadata": {"axes": "ZCYX"}}),
+        (3, {"ome": True, "metadata": {"axes": "CYX"}}),
+    ],
+)
+def test_bands_of_unknown_colours_are_refused(tmp_path, bands, options, dtype):
+    samples = noise(16, 20, bands).astype(dtype)
+    if options.get("planarconfig") != "contig":
+        samples = np.moveaxis(samples, -1, 0)
+    if options.get("metadata") == {"axes": "ZCYX"}:
+        samples = np.stack([samples, samples])
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, samples, photometric="minisblack", **options)
+    said = f"a.tif .* it has {bands} bands, and does not say which colours they are"
+    with pytest.raises(ValueError, match=said):
+        images.read(path)
+
+
+def test_two_bands_and_alpha_are_refused(tmp_path):
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        noise(16, 20, 3),
+        photometric="minisblack",
+        planarconfig="contig",
+        extrasamples=["unspecified", "unassalpha"],
+    )
+    with pytest.raises(ValueError, match="it has 2 bands"):
+        images.read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("kind", ["imagej", "ome"])
+def test_pictures_of_microscopes_in_one_band_or_rgb(tmp_path, kind):
+    grey, rgb = noise(3, 16, 20), noise(16, 20, 3)
+    path = tmp_path / "a.tif"
+    metadata = {"axes": "ZYX"}
+    tifffile.imwrite(
+        path, grey, photometric="minisblack", metadata=metadata, **{kind: True}
+    )
+    np.testing.assert_array_equal(images.read(path).rgb[..., 1], grey[0])
+    tifffile.imwrite(
+        path, rgb, photometric="rgb", metadata={"axes": "YXS"}, **{kind: True}
+    )
+    np.testing.assert_array_equal(images.read(path).rgb, rgb)
 
 
 @pytest.mark.parametrize("compression", ["zlib", "lzw", "packbits", "lzma", "zstd"])
