@@ -11,6 +11,9 @@ from core.pixels import to_uint8
 
 # A sample that has 16 bits or more often holds values of fewer.
 BITS = 8, 10, 12, 16
+# How far floating-point pixels of 0 to 255 reach at least. Those that end between 1 and
+# this may be of 0 to 1, and overshoot, as resizing and sharpening make them.
+DARKEST = 16
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # its messages name no file
 
@@ -21,7 +24,7 @@ def to_levels(values, bits=None, guess=True):
     Whole numbers run from black, 0, to the largest number of their bits. Those of 16 bits
     or more that reach only as far as 8, 10, 12 or 16 bits are taken to be of so many: a
     camera's 12 bits lie in a file of 16. Floating-point numbers run from 0 to 1 if none
-    is above 1, and otherwise from 0 to 255.
+    is above 1, and from 0 to 255 if the largest is at least `DARKEST`.
 
     Args:
         values: array of whole or floating-point numbers.
@@ -34,7 +37,8 @@ def to_levels(values, bits=None, guess=True):
 
     Raises:
         ValueError: if there are negative numbers, some that are not finite, or
-            floating-point ones above 255.
+            floating-point ones of which the largest is above 255, or between 1 and
+            `DARKEST`.
     """
     if values.dtype.kind not in "uif":
         raise ValueError(f"its pixels are {values.dtype}, which cannot be shown.")
@@ -44,10 +48,10 @@ def to_levels(values, bits=None, guess=True):
     if low < 0:
         raise ValueError(f"its pixels go down to {low:g}, but black is 0.")
     if values.dtype.kind == "f":
-        if high > 255:
-            raise ValueError(
-                f"its floating-point pixels go up to {high:g}, which is neither in 0 to 1 "
-                "nor in 0 to 255."
+        if 1 < high < DARKEST or high > 255:
+            raise ValueError(  # !s shows 1.0000001 as it is
+                f"its floating-point pixels go up to {high!s}, which is neither in 0 to 1 "
+                "nor plainly in 0 to 255."
             )
         white, kind = 1 if high <= 1 else 255, "floating-point"
     else:

@@ -101,6 +101,7 @@ def values_of(shape, bits, seed=0):
         (RAMP / 255, 1, "floating-point pixels were taken to run from 0 to 1."),
         (RAMP.astype(np.float32), 255, "floating-point pixels were taken to run from 0 to 255"),
         ((RAMP / 255).astype(np.float16), 1, "0 to 1."),
+        (RAMP * (16 / 255), 255, "0 to 255"),
     ],
 )  # fmt: skip
 def test_numbers_have_a_white(values, white, said):
@@ -116,6 +117,12 @@ def test_numbers_have_a_white(values, white, said):
         (RAMP - 1.0, "go down to -1"),
         ((RAMP - 99).astype(np.int16), "go down to -99"),
         (RAMP * 1.01, "go up to 257.55"),
+        (
+            (RAMP / 255 * 1.01).astype(np.float32),
+            "go up to 1.01, .* nor plainly in 0 to 255",
+        ),
+        (RAMP / np.float32(255) * np.float32(1.0000001), "go up to 1.0000001"),
+        (RAMP / 16.0, "go up to 15.9375"),
         (np.where(RAMP > 9, np.nan, 0.5), "not finite"),
         (np.where(RAMP > 9, np.inf, 0.5), "not finite"),
         (RAMP.astype(np.complex64), "complex64"),
