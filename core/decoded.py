@@ -20,8 +20,9 @@ from core.files import cache_folder, named_errors
 
 # More decoded pixels than this many bytes are kept in a file instead of in memory.
 MEMORY_LIMIT = 5e8
-# A change to how LR pictures are made needs a new number, so old files are not reused.
-DECODING = 2
+# A change to how pictures are read, or LR ones made, needs a new number, so old files are
+# not reused.
+DECODING = 3
 
 NUMBERS = "sizes", "first_lr", "first_hr", "redrawn"  # what is kept of each picture
 

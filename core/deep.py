@@ -11,6 +11,9 @@ from core.pixels import to_uint8
 
 # A sample that has 16 bits or more often holds values of fewer.
 BITS = 8, 10, 12, 16
+# How far floating-point pixels of 0 to 255 reach at least. Those that end between 1 and
+# this may be of 0 to 1, and overshoot, as resizing and sharpening make them.
+DARKEST = 16
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # its messages name no file
 
@@ -21,7 +24,7 @@ def to_levels(values, bits=None, guess=True):
     Whole numbers run from black, 0, to the largest number of their bits. Those of 16 bits
     or more that reach only as far as 8, 10, 12 or 16 bits are taken to be of so many: a
     camera's 12 bits lie in a file of 16. Floating-point numbers run from 0 to 1 if none
-    is above 1, and otherwise from 0 to 255.
+    is above 1, and from 0 to 255 if the largest is at least `DARKEST`.
 
     Args:
         values: array of whole or floating-point numbers.
@@ -34,7 +37,8 @@ def to_levels(values, bits=None, guess=True):
 
     Raises:
         ValueError: if there are negative numbers, some that are not finite, or
-            floating-point ones above 255.
+            floating-point ones of which the largest is above 255, or between 1 and
+            `DARKEST`.
     """
     if values.dtype.kind not in "uif":
         raise ValueError(f"its pixels are {values.dtype}, which cannot be shown.")
@@ -44,10 +48,10 @@ def to_levels(values, bits=None, guess=True):
     if low < 0:
         raise ValueError(f"its pixels go down to {low:g}, but black is 0.")
     if values.dtype.kind == "f":
-        if high > 255:
-            raise ValueError(
-                f"its floating-point pixels go up to {high:g}, which is neither in 0 to 1 "
-                "nor in 0 to 255."
+        if 1 < high < DARKEST or high > 255:
+            raise ValueError(  # !s shows 1.0000001 as it is
+                f"its floating-point pixels go up to {high!s}, which is neither in 0 to 1 "
+                "nor plainly in 0 to 255."
             )
         white, kind = 1 if high <= 1 else 255, "floating-point"
     else:
@@ -120,6 +124,7 @@ def read_samples(data, format, transparent=None):
 
 ALPHA = tifffile.EXTRASAMPLE.UNASSALPHA
 PREMULTIPLIED = tifffile.EXTRASAMPLE.ASSOCALPHA
+GREY = tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.MINISBLACK
 
 
 def is_tiff(path):
@@ -128,13 +133,46 @@ def is_tiff(path):
         return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
+def check_bands(file):
+    """Refuses a TIFF file whose first picture is grey by its tags and has several bands, in
+    one page or, as microscopes write them, in as many pages.
+
+    They may be red, green and blue, as GDAL marks 16 bits, but also blue, green and red,
+    or infrared, of a satellite.
+
+    Raises:
+        ValueError: with the number of bands.
+    """
+    page = file.pages.first
+    bands = 1
+    if page.photometric in GREY:
+        bands = page.samplesperpixel - (_alpha_of(page)[0] is not None)
+    if page.is_imagej or page.is_ome:
+        series = file.series[0]
+        bands *= dict(zip(series.axes, series.shape)).get("C", 1)
+    if bands > 1:
+        raise ValueError(
+            f"it has {bands} bands, and does not say which colours they are: save it as RGB."
+        )
+
+
+def _alpha_of(page):
+    """The number of the sample of a grey or RGB page that is alpha, and its kind; or None
+    for both."""
+    colours = 3 if page.photometric == tifffile.PHOTOMETRIC.RGB else 1
+    extras = page.extrasamples
+    if colours == 3 and page.samplesperpixel == 4:
+        extras = extras or (ALPHA,)  # OpenCV leaves the tag out
+    for number, kind in enumerate(extras, colours):
+        if kind in (ALPHA, PREMULTIPLIED):
+            return number, kind
+    return None, None
+
+
 def is_better_here(page):
     """Whether `read_tiff` is to read a TIFF page: grey or RGB of other than 8 unsigned bits
     or less, and grey with alpha. Pillow is right about all others."""
-    grey = page.photometric in (
-        tifffile.PHOTOMETRIC.MINISWHITE,
-        tifffile.PHOTOMETRIC.MINISBLACK,
-    )
+    grey = page.photometric in GREY
     unsigned = page.sampleformat == tifffile.SAMPLEFORMAT.UINT
     if grey and page.samplesperpixel > 1:
         return True
@@ -146,7 +184,8 @@ def read_tiff(page):
     """The pixels of a TIFF page, not turned.
 
     Args:
-        page: `tifffile.TiffPage` that `is_better_here`.
+        page: `tifffile.TiffPage` that `is_better_here`, of a file that passed
+            `check_bands`.
 
     Returns:
         (levels, alpha, note): [H, W, 1 or 3], 0 to 255; [H, W] of the same type or None;
@@ -169,10 +208,10 @@ def read_tiff(page):
     levels, note = to_levels(samples[..., :channels], bits, guess=not inverted)
     if inverted:
         levels = 255 - levels
-    alpha, extra = None, [*page.extrasamples, None][0]
-    if extra in (ALPHA, PREMULTIPLIED):
-        alpha, _ = to_levels(samples[..., channels], bits, guess=False)
-    if extra == PREMULTIPLIED:
+    alpha, (number, kind) = None, _alpha_of(page)
+    if number is not None:
+        alpha, _ = to_levels(samples[..., number], bits, guess=False)
+    if kind == PREMULTIPLIED:
         visible = np.maximum(alpha, 1e-6)[..., None] / 255
         levels = np.minimum(levels / visible, 255)
     if samples.dtype == np.uint8:

@@ -22,15 +22,18 @@ with contextlib.suppress(ImportError):
 with contextlib.suppress(ImportError):
     import pillow_jxl  # noqa: F401: it registers itself
 
-# Formats that Pillow recognises but cannot read without help.
-ONLY_IDENTIFIED = ("BUFR", "GRIB", "HDF5", "MPEG")
+# Formats that Pillow recognises but cannot read without help. It does read FITS, but only
+# the first plane, and the numbers as they are stored, without BZERO and BSCALE.
+NOT_READ = "BUFR", "FITS", "GRIB", "HDF5", "MPEG"
 # What else people keep pictures in, and what to do about it.
 RAW = ".3fr .arw .cr2 .cr3 .crw .dng .nef .nrw .orf .pef .raf .raw .rw2 .srw"
 OTHERS = {
     **dict.fromkeys([".heic", ".heif", ".hif"], "pip install pillow-heif"),
     ".jxl": "pip install pillow-jxl-plugin",
     **dict.fromkeys(RAW.split(), "develop raw files and save them as TIFF"),
-    **dict.fromkeys([".exr", ".hdr", ".psb", ".svg"], "save them as TIFF or PNG"),
+    **dict.fromkeys(
+        [".exr", ".fit", ".fits", ".hdr", ".psb", ".svg"], "save them as TIFF or PNG"
+    ),
 }
 
 
@@ -55,7 +58,7 @@ def read_image(path):
     """Reads a picture as upright 8-bit RGB.
 
     Args:
-        path: a file in any format that Pillow reads, or TIFF of any depth.
+        path: a file in any format that Pillow reads but FITS, or TIFF of any depth.
 
     Returns:
         uint8 array [H, W, 3]. Grey, palette and CMYK are converted, an alpha channel is
@@ -133,10 +136,15 @@ def _open(path):
     """Opens a file as a Pillow image or, as deep.py wants it, a `tifffile.TiffFile`."""
     if deep.is_tiff(path):
         with tifffile.TiffFile(path) as file:
+            deep.check_bands(file)
             if deep.is_better_here(file.pages.first):
                 yield file
                 return
     with Image.open(path) as image:
+        if image.format in NOT_READ:
+            raise ValueError(
+                f"{image.format} is not read here: save it as TIFF or PNG."
+            )
         yield image
 
 
@@ -253,14 +261,18 @@ def format_of(path):
 
 def is_named_as_picture(path):
     """Whether a path has a suffix of a format that Pillow reads, and is not hidden."""
+    return _is_read(path) and not path.name.startswith(".")
+
+
+def _is_read(path):
+    """Whether a path has a suffix of a format that Pillow reads, of a plugin if need be."""
     format = format_of(path)
-    readable = format in Image.OPEN and format not in ONLY_IDENTIFIED
-    return readable and not path.name.startswith(".")
+    return format in Image.OPEN and format not in NOT_READ
 
 
 def _way_out(path):
     """What to do about a picture of a kind that is not read, or None."""
-    if format_of(path) in Image.OPEN:  # of a plugin that is installed
+    if _is_read(path):
         return None
     return OTHERS.get(path.suffix.lower())
 

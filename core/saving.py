@@ -94,17 +94,20 @@ def fitting(attached, format):
     return left, notes
 
 
+def _grey_flat(samples):
+    """Samples as encoders take them: [H, W] where they are grey."""
+    return samples[..., 0] if samples.shape[-1] == 1 else samples
+
+
 def _image(samples):
     """A Pillow image of uint8 samples."""
-    return Image.fromarray(
-        np.squeeze(samples, -1) if samples.shape[-1] == 1 else samples
-    )
+    return Image.fromarray(_grey_flat(samples))
 
 
 def _write_png(path, samples, attached):
     # Pillow writes no 16-bit colours, and leaves out some of the chunks.
     if samples.dtype == np.uint16:
-        png = imagecodecs.png_encode(np.squeeze(samples), level=PNG_LEVEL)
+        png = imagecodecs.png_encode(_grey_flat(samples), level=PNG_LEVEL)
     else:
         buffer = io.BytesIO()
         _image(samples).save(buffer, "PNG", compress_level=PNG_LEVEL)
@@ -136,7 +139,7 @@ def _write_tiff(path, samples, attached):
     unit = tifffile.RESUNIT.NONE if attached.aspect else tifffile.RESUNIT.INCH
     tifffile.imwrite(
         path,
-        np.squeeze(samples, -1) if channels == 1 else samples,
+        _grey_flat(samples),
         photometric="rgb" if channels > 2 else "minisblack",
         extrasamples=["unassalpha"] if channels in (2, 4) else None,
         compression="zlib",

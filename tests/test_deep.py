@@ -9,12 +9,14 @@ import pytest
 import tifffile
 
 from core import deep, images
+from helpers import noise
 
 RAMP = np.arange(256).reshape(16, 16)
 
 
-def tiff(samples, photometric, order, planar=False):
-    """A TIFF file by the specification, uncompressed; `samples` are [H, W, C]."""
+def tiff(samples, photometric, order, planar=False, marked=True):
+    """A TIFF file by the specification, uncompressed; `samples` are [H, W, C]. Alpha is
+    `marked` as such or, as OpenCV writes it, is not."""
     height, width, channels = samples.shape
     kinds = {"u": 1, "i": 2, "f": 3}
     planes = np.moveaxis(samples, -1, 0) if planar else samples[None]
@@ -38,7 +40,7 @@ def tiff(samples, photometric, order, planar=False):
         284: (3, several([2 if planar else 1])),
         339: (3, several([kinds[samples.dtype.kind]] * channels)),
     }
-    if channels in (2, 4):
+    if channels in (2, 4) and marked:
         values[338] = (3, several([2]))  # alpha, not premultiplied
     start = 8 + len(data)
     after = start + 2 + 12 * len(values) + 4
@@ -99,6 +101,7 @@ def values_of(shape, bits, seed=0):
         (RAMP / 255, 1, "floating-point pixels were taken to run from 0 to 1."),
         (RAMP.astype(np.float32), 255, "floating-point pixels were taken to run from 0 to 255"),
         ((RAMP / 255).astype(np.float16), 1, "0 to 1."),
+        (RAMP * (16 / 255), 255, "0 to 255"),
     ],
 )  # fmt: skip
 def test_numbers_have_a_white(values, white, said):
@@ -114,6 +117,12 @@ def test_numbers_have_a_white(values, white, said):
         (RAMP - 1.0, "go down to -1"),
         ((RAMP - 99).astype(np.int16), "go down to -99"),
         (RAMP * 1.01, "go up to 257.55"),
+        (
+            (RAMP / 255 * 1.01).astype(np.float32),
+            "go up to 1.01, .* nor plainly in 0 to 255",
+        ),
+        (RAMP / np.float32(255) * np.float32(1.0000001), "go up to 1.0000001"),
+        (RAMP / 16.0, "go up to 15.9375"),
         (np.where(RAMP > 9, np.nan, 0.5), "not finite"),
         (np.where(RAMP > 9, np.inf, 0.5), "not finite"),
         (RAMP.astype(np.complex64), "complex64"),
@@ -176,6 +185,80 @@ def test_grey_and_alpha_of_8_bits_in_tiff(tmp_path, planar, photometric):
     grey = 255 - values[..., 0] if photometric == 0 else values[..., 0]
     np.testing.assert_array_equal(picture.rgb[..., 2], grey)
     np.testing.assert_array_equal(picture.alpha, values[..., 1])
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("kind", ["u1", "u2", "u4", "f4"])
+def test_a_fourth_channel_of_rgb_without_a_mark_is_alpha(tmp_path, order, kind):
+    values = values_of((16, 16, 4), 8)
+    white = 1 if kind == "f4" else 2 ** (8 * int(kind[1])) - 1
+    samples = (values * (white / 255)).astype(kind)
+    (tmp_path / "a.tif").write_bytes(tiff(samples, 2, order, marked=False))
+    picture = images.read(tmp_path / "a.tif")
+    np.testing.assert_allclose(picture.rgb, values[..., :3], atol=1e-4)
+    np.testing.assert_allclose(picture.alpha, values[..., 3], atol=1e-4)
+
+
+def test_alpha_after_another_channel(tmp_path):
+    values = values_of((16, 16, 5), 16).astype(np.uint16)
+    extras = ["unspecified", "unassalpha"]
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb", extrasamples=extras)
+    picture = images.read(tmp_path / "a.tif")
+    np.testing.assert_allclose(picture.rgb, values[..., :3] / 257, atol=1e-4)
+    np.testing.assert_allclose(picture.alpha, values[..., 4] / 257, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize(
+    "bands, options",
+    [
+        (2, {"planarconfig": "contig"}),
+        (3, {"planarconfig": "contig"}),
+        (4, {"planarconfig": "contig"}),
+        (3, {"planarconfig": "separate"}),
+        (3, {"imagej": True, "metadata": {"axes": "CYX"}}),
+        (2, {"imagej": True, "metadata": {"axes": "ZCYX"}}),
+        (3, {"ome": True, "metadata": {"axes": "CYX"}}),
+    ],
+)
+def test_bands_of_unknown_colours_are_refused(tmp_path, bands, options, dtype):
+    samples = noise(16, 20, bands).astype(dtype)
+    if options.get("planarconfig") != "contig":
+        samples = np.moveaxis(samples, -1, 0)
+    if options.get("metadata") == {"axes": "ZCYX"}:
+        samples = np.stack([samples, samples])
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, samples, photometric="minisblack", **options)
+    said = f"a.tif .* it has {bands} bands, and does not say which colours they are"
+    with pytest.raises(ValueError, match=said):
+        images.read(path)
+
+
+def test_two_bands_and_alpha_are_refused(tmp_path):
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        noise(16, 20, 3),
+        photometric="minisblack",
+        planarconfig="contig",
+        extrasamples=["unspecified", "unassalpha"],
+    )
+    with pytest.raises(ValueError, match="it has 2 bands"):
+        images.read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("kind", ["imagej", "ome"])
+def test_pictures_of_microscopes_in_one_band_or_rgb(tmp_path, kind):
+    grey, rgb = noise(3, 16, 20), noise(16, 20, 3)
+    path = tmp_path / "a.tif"
+    metadata = {"axes": "ZYX"}
+    tifffile.imwrite(
+        path, grey, photometric="minisblack", metadata=metadata, **{kind: True}
+    )
+    np.testing.assert_array_equal(images.read(path).rgb[..., 1], grey[0])
+    tifffile.imwrite(
+        path, rgb, photometric="rgb", metadata={"axes": "YXS"}, **{kind: True}
+    )
+    np.testing.assert_array_equal(images.read(path).rgb, rgb)
 
 
 @pytest.mark.parametrize("compression", ["zlib", "lzw", "packbits", "lzma", "zstd"])

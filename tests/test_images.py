@@ -39,6 +39,32 @@ def test_damaged_exif_costs_no_picture_and_hides_no_damage(tmp_path, ending):
         data.read_image(path)
 
 
+def fits(values, **cards):
+    """A FITS file by the standard; `values` are [H, W], as they are stored."""
+    height, width = values.shape
+    bits = 8 * values.itemsize * (-1 if values.dtype.kind == "f" else 1)
+    cards = {"BITPIX": bits, "NAXIS": 2, "NAXIS1": width, "NAXIS2": height, **cards}
+    lines = [f"{'SIMPLE':8}= {'T':>20}"]
+    lines += [f"{name:8}= {value:>20}" for name, value in cards.items()] + ["END"]
+    header = "".join(line.ljust(80) for line in lines).encode().ljust(2880)
+    return header + values.astype(values.dtype.newbyteorder(">")).tobytes()
+
+
+@pytest.mark.parametrize("kind", ["u1", "i2", "f4"])
+def test_fits_is_refused_under_any_name(tmp_path, kind):
+    """Unsigned 16 bits are stored less BZERO, which Pillow does not add."""
+    content = fits(noise(8, 12).astype(kind), BZERO=32768)
+    for name in ("a.fits", "a.FIT", "a.png"):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=f"{name} .* is not read here: save"):
+            images.read(path)
+    assert not images.is_named_as_picture(tmp_path / "a.fits")
+    assert images.describe_unread([tmp_path / "a.fits"]) == (
+        "Left out: 1 .fits (save them as TIFF or PNG)."
+    )
+
+
 @pytest.mark.parametrize("content", [b"", b"not a picture", "truncated"])
 def test_unreadable_picture_is_named_before_training(tmp_path, make_pictures, content):
     make_pictures(tmp_path, ["a.png", "b.png"])

@@ -36,6 +36,21 @@ def test_samples_come_back(tmp_path, format, dtype, channels):
         np.testing.assert_allclose(picture.alpha, levels[..., -1], atol=1e-4)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [(1, 1), (1, 4), (3, 1), (3, 3), (4, 2)])
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+def test_pictures_of_few_pixels_keep_their_axes(tmp_path, format, size, channels):
+    for dtype in (np.uint8, np.uint16):
+        samples = noise(*size, channels).astype(dtype)
+        samples[0, 0] = np.iinfo(dtype).max
+        picture = images.read(written(tmp_path, format, samples))
+        levels = samples * (255 / np.iinfo(dtype).max)
+        rgb = np.broadcast_to(levels[..., : channels - 1 | 1], (*size, 3))
+        np.testing.assert_allclose(picture.rgb, rgb, atol=1e-4)
+        if channels % 2 == 0:
+            np.testing.assert_allclose(picture.alpha, levels[..., -1], atol=1e-4)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("format", ["PNG", "TIFF"])
 def test_what_belongs_to_a_picture_comes_back(tmp_path, format, dtype):
