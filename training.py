@@ -426,8 +426,8 @@ def _restore(run):
         for key in sorted(old.keys() | run.settings.keys())
         if key != "EPOCHS" and old.get(key) != run.settings.get(key)
     ]
-    old = facts.setdefault("pictures", run.state.pictures)
-    if old != run.state.pictures and not changes:
+    pictures = facts.setdefault("pictures", run.state.pictures)
+    if pictures != run.state.pictures and not changes:
         changes = [f"The pictures of {run.settings['DATASET']} changed"]
     variables = _variables(run.model)
     if [v.shape for v in values] != [tuple(v.shape) for v in variables]:

@@ -142,10 +142,12 @@ def _checked(pairs, scale):
 
 
 def fingerprint(datasets):
-    """Tells these pictures from others: a hash of the names and sizes of the pictures of
-    several datasets from `as_dataset`."""
-    pictures = [pairs.pictures for pairs in datasets]
-    content = [(some.names, some.sizes.numpy().tolist()) for some in pictures]
+    """Tells these pictures from others: a hash of the file names, wherever the folder is,
+    and sizes of the pictures of several datasets from `as_dataset`."""
+    content = []
+    for pictures in (pairs.pictures for pairs in datasets):
+        names = [pathlib.Path(name).name for name in pictures.names]
+        content.append((names, pictures.sizes.numpy().tolist()))
     return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
 
 
