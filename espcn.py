@@ -1,9 +1,9 @@
 """
-Title: Image super-resolution in real time with ESPCN
+Title: Fast image super-resolution with ESPCN
 Author: The maintainers of this repository
 Date created: 2026/11/22
 Last modified: 2026/11/22
-Description: Training ESPCN to enlarge photographs in real time, on luma or RGB.
+Description: Training ESPCN to enlarge photographs fast, on luma or RGB.
 Accelerator: GPU
 """
 
@@ -74,8 +74,8 @@ RGB = dict(filters=(64, 32), activation="relu", channels=3)  # tutorials, at SCA
 ## Hyperparameters
 
 Edit these, or set them for one run: `python espcn.py SCALE=4 NETWORK=PAPER`. A run that
-was stopped resumes. If any of them but `EPOCHS` has changed, the results so far are moved
-aside and a new run starts.
+was stopped resumes. If any of them but `EPOCHS` has changed, or the pictures, the results
+so far are moved aside and a new run starts.
 """
 
 NETWORK = EXAMPLE  # or PAPER, FAST, WIDE, RGB, or one of your own

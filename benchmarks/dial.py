@@ -29,9 +29,13 @@ def draw(rows, path):
     points = {name: (row["psnr_y"], row["lpips"]) for name, row in rows.items()}
     axes.plot(*points["bicubic"], "s", color="grey")
     axes.plot(*zip(*[points[stop] for stop in STOPS]), "o-")
-    for name, point in points.items():
+    for number, (name, point) in enumerate(points.items()):
         label = name if name == "bicubic" else f"{name:g}"
-        axes.annotate(label, point, (6, 6), textcoords="offset points")
+        # On both sides in turn, since some points lie close together.
+        place, side = ((-8, "right"), (8, "left"))[(number or 1) % 2]
+        axes.annotate(
+            label, point, (place, 0), textcoords="offset points", ha=side, va="center"
+        )
     axes.set(xlabel="PSNR of Y [dB]: closer pixels", ylabel="LPIPS: less is better")
     axes.set(title="bicubic, and --sharpness 0 to 1")
     axes.margins(0.1)

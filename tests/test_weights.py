@@ -23,7 +23,10 @@ from weights import train
 
 FILES = sorted((PROJECT / "weights").glob("*.keras"))
 # Which others were trained from.
-NOT_INCLUDED = {"edsr_leaves_x2", "edsr_leaves_x4", "edsr_web_x4"}
+NOT_INCLUDED = {
+    *("edsr_leaves_x2", "edsr_leaves_x4", "edsr_first_x4", "edsr_web_x4"),
+    *("espcn_leaves_x3", "espcn_leaves_x4"),
+}
 
 
 @pytest.fixture
@@ -132,7 +135,7 @@ def test_recipe_changes_settings_that_the_script_has(name):
     assert name.split("_")[-1] == f"x{namespace['SCALE']}"
     assert namespace["DATASET"] in ("leaves", "photographs")
     start = namespace.get("INITIAL_WEIGHTS")
-    known = [*FILES, train.LEAVES_X2, train.LEAVES_X4, train.WEB_X4]
+    known = [*FILES, *map(train.result_of, NOT_INCLUDED)]
     assert start is None or pathlib.Path(start) in known
 
 
@@ -157,8 +160,8 @@ def test_train_runs_the_script_with_its_settings(run_train, tmp_path, smooth_pic
     [
         (["edsr_x4"], "edsr_x4 learns from photographs. Name a folder"),
         (
-            ["espcn_x4", "my_photos"],
-            "espcn_x4 learns from drawn pictures: name no folder.",
+            ["espcn_leaves_x4", "my_photos"],
+            "espcn_leaves_x4 learns from drawn pictures: name no folder.",
         ),
     ],
 )

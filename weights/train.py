@@ -31,37 +31,54 @@ from core.keras_files import leave_out_initializers
 from core.networks import load_network, mix
 
 WEIGHTS = PROJECT / "weights"
-# Not included: the networks for x2 and x4 that have seen no photographs, and the one for x4
-# that both realistic networks started from.
-LEAVES_X2, LEAVES_X4, WEB_X4 = (
-    PROJECT / f"results/weights/{name}/{name}.keras"
-    for name in ("edsr_leaves_x2", "edsr_leaves_x4", "edsr_web_x4")
-)
 # Stands for the folder that is named when the recipe is run.
 PHOTOGRAPHS = "photographs"
+
+
+def result_of(name):
+    """The file that the recipe of this name makes, of a network that is not included."""
+    return PROJECT / f"results/weights/{name}/{name}.keras"
+
+
 # The learning rate is half of what edsr.py has now.
 EDSR = dict(STEPS_PER_EPOCH=500, LEARNING_RATE=4e-4)
 EDSR_PHOTOGRAPHS = dict(EDSR, DATASET=PHOTOGRAPHS, STEPS_PER_EPOCH=250, EPOCHS=16)
 SRGAN = dict(DATASET=PHOTOGRAPHS, EPOCHS=0, STEPS_PER_EPOCH=100)
+ESPCN_FURTHER = dict(DATASET=PHOTOGRAPHS, LEARNING_RATE=1e-3)
 # The script and the settings that differ from its own.
 RECIPES = {
     "edsr_leaves_x2": ("edsr", dict(EDSR, SCALE=2, EPOCHS=36)),
-    "edsr_leaves_x4": ("edsr", dict(EDSR, EPOCHS=36, INITIAL_WEIGHTS=LEAVES_X2)),
+    "edsr_leaves_x4": (
+        "edsr",
+        dict(EDSR, EPOCHS=36, INITIAL_WEIGHTS=result_of("edsr_leaves_x2")),
+    ),
     "edsr_x2": (
         "edsr",
-        dict(EDSR_PHOTOGRAPHS, SCALE=2, EPOCHS=24, INITIAL_WEIGHTS=LEAVES_X2),
+        dict(
+            EDSR_PHOTOGRAPHS,
+            SCALE=2,
+            EPOCHS=24,
+            INITIAL_WEIGHTS=result_of("edsr_leaves_x2"),
+        ),
     ),
     "edsr_x3": (
         "edsr",
         dict(EDSR_PHOTOGRAPHS, SCALE=3, INITIAL_WEIGHTS=WEIGHTS / "edsr_x2.keras"),
     ),
-    "edsr_x4": ("edsr", dict(EDSR_PHOTOGRAPHS, INITIAL_WEIGHTS=LEAVES_X4)),
+    "edsr_first_x4": (
+        "edsr",
+        dict(EDSR_PHOTOGRAPHS, INITIAL_WEIGHTS=result_of("edsr_leaves_x4")),
+    ),
+    "edsr_x4": (
+        "edsr",
+        dict(EDSR_PHOTOGRAPHS, EPOCHS=48, INITIAL_WEIGHTS=result_of("edsr_first_x4")),
+    ),
     "edsr_web_x4": (
         "edsr",
         dict(
             EDSR_PHOTOGRAPHS,
             DEGRADATION=("bicubic", "web"),
-            INITIAL_WEIGHTS=WEIGHTS / "edsr_x4.keras",
+            INITIAL_WEIGHTS=result_of("edsr_first_x4"),
         ),
     ),
     "edsr_realistic_x4": (
@@ -69,15 +86,23 @@ RECIPES = {
         dict(
             EDSR_PHOTOGRAPHS,
             DEGRADATION=("bicubic", "web", "aliased"),
-            INITIAL_WEIGHTS=WEB_X4,
+            INITIAL_WEIGHTS=result_of("edsr_web_x4"),
         ),
     ),
     "espcn_x2": ("espcn", dict(SCALE=2, DATASET=PHOTOGRAPHS)),
-    "espcn_x3": ("espcn", dict(SCALE=3)),
-    "espcn_x4": ("espcn", dict(SCALE=4)),
+    "espcn_leaves_x3": ("espcn", dict(SCALE=3)),
+    "espcn_leaves_x4": ("espcn", dict(SCALE=4)),
+    "espcn_x3": (
+        "espcn",
+        dict(ESPCN_FURTHER, SCALE=3, INITIAL_WEIGHTS=result_of("espcn_leaves_x3")),
+    ),
+    "espcn_x4": (
+        "espcn",
+        dict(ESPCN_FURTHER, SCALE=4, INITIAL_WEIGHTS=result_of("espcn_leaves_x4")),
+    ),
     "srgan_x4": (
         "srgan",
-        dict(SRGAN, GAN_EPOCHS=18, INITIAL_WEIGHTS=WEIGHTS / "edsr_x4.keras"),
+        dict(SRGAN, GAN_EPOCHS=18, INITIAL_WEIGHTS=result_of("edsr_first_x4")),
     ),
     "srgan_realistic_x4": (
         "srgan",
@@ -87,7 +112,7 @@ RECIPES = {
             PATCH_SIZE=32,
             BATCH_SIZE=6,
             GAN_EPOCHS=22,
-            INITIAL_WEIGHTS=WEB_X4,
+            INITIAL_WEIGHTS=result_of("edsr_web_x4"),
         ),
     ),
 }
@@ -95,7 +120,7 @@ RECIPES = {
 
 # These are included as a mean with the network they started from: the share of the trained
 # one.
-SHARES = {"edsr_realistic_x4": 0.7}
+SHARES = {"edsr_x4": 0.75, "edsr_realistic_x4": 0.7}
 
 
 def pack(model, path):
