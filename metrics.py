@@ -63,7 +63,7 @@ def psnr(hr, sr, shave=0, luma=False, max_val=255):
         float; infinite for equal pictures.
 
     Raises:
-        ValueError: if the shapes differ or are others, nothing is left after shaving, or
+        ValueError: if the shapes differ or are not these, nothing is left after shaving, or
             the pixels are plainly not from 0 to `max_val`.
     """
     hr, sr = _prepare(hr, sr, shave, luma, max_val)

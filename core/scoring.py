@@ -28,7 +28,8 @@ def check_shapes(hr, sr, shave, luma, window):
         window: side in pixels of the smallest picture that has a score.
 
     Raises:
-        ValueError: if the shapes differ, the channels are not those of RGB or Y, or too few pixels are left.
+        ValueError: if the shapes differ, the channels are not those of RGB or Y, or too few
+            pixels are left.
     """
     hr, sr = tuple(hr), tuple(sr)
     both = list(zip(hr, sr))
