@@ -133,19 +133,37 @@ def _learned_pictures(path):
     return {os.path.realpath(example.name) for example in train.examples()}
 
 
+def choose_networks(named, scale):
+    """The networks to compare: those named, or else those in results/, or in weights/.
+
+    Returns:
+        Their files, a list of `pathlib.Path`; and a dict from name to `keras.Model`.
+    """
+    paths = named or sorted(pathlib.Path("results").glob("*/model*.keras"))
+    networks = load_networks(paths, scale)
+    if not (networks or named):
+        paths = sorted(upscale.WEIGHTS.glob(f"*_x{scale}.keras"))
+        networks = load_networks(paths, scale)
+    if not networks:
+        raise ValueError(
+            f"No network for --scale {scale}: train one, or name its file."
+        )
+    return paths, networks
+
+
+def prepare_output(folder):
+    """Makes the folder, and removes the drawings of an earlier run from it."""
+    with named_errors(f"--output {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for ending in ("", "_2", "_3"):  # there may be fewer this time
+            (folder / f"comparison{ending}.png").unlink(missing_ok=True)
+
+
 def main():
     options = parse_arguments()
-    paths = options.networks or sorted(pathlib.Path("results").glob("*/model*.keras"))
     try:
         scale = options.scale or scale_of(options.networks)
-        networks = load_networks(paths, scale)
-        if not (networks or options.networks):
-            paths = sorted(upscale.WEIGHTS.glob(f"*_x{scale}.keras"))
-            networks = load_networks(paths, scale)
-        if not networks:
-            raise ValueError(
-                f"No network for --scale {scale}: train one, or name its file."
-            )
+        paths, networks = choose_networks(options.networks, scale)
         if (options.output / training.STATE).exists():
             raise ValueError(
                 f"--output {options.output} is a training run's folder: choose another."
@@ -164,11 +182,7 @@ def main():
                 "its own."
             )
         warn_of_learned(paths, pairs)
-        with named_errors(f"--output {options.output}"):
-            options.output.mkdir(parents=True, exist_ok=True)
-            for ending in ("", "_2", "_3"):  # there may be fewer this time
-                drawn = options.output / f"comparison{ending}.png"
-                drawn.unlink(missing_ok=True)
+        prepare_output(options.output)
         scores = results.compare(
             networks,
             pairs,

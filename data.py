@@ -31,7 +31,6 @@ import drawings
 import hardware
 from core import datasets, decoded, sources
 from core.alignment import find_oddities
-from core.files import printable
 from core.images import read_image
 from core.leaves import draw_leaves
 from core.degradations import DEGRADATIONS, SHRINKING, as_on_the_web
@@ -42,7 +41,6 @@ __all__ = [
     "load_splits",
     "training_batches",
     "validation_batches",
-    "names_of",
     # For notebooks:
     "bicubic_resize",
     "draw_leaves",
@@ -123,6 +121,7 @@ def load_splits(dataset, scale, degradation="bicubic", patch_size=1, noise=0.0):
     scored = datasets.scored_split(splits)
     unchanged = scale == 1 and {*_tuple_of(degradation)} <= {*SHRINKING}
     if unchanged and not noise:
+        # Before any pictures are drawn; the scored ones first, as those never are.
         _check_that_lr_is_there(splits, (scored, "validation", "train"), degradation)
     opened = _open(splits, dataset, scale, ["train", "validation", scored])
     train, validation, test = (
@@ -141,7 +140,7 @@ def load_splits(dataset, scale, degradation="bicubic", patch_size=1, noise=0.0):
         print(f"{dataset} has no test pictures: scores are those of the validation.")
     if unchanged and noise:
         validation, test = (
-            pairs if _brings_lr(splits[split]()) else decoded.with_noise(pairs, noise)
+            pairs if _brings_lr(opened[split]) else decoded.with_noise(pairs, noise)
             for split, pairs in (("validation", validation), (scored, test))
         )
     return train, validation, test
@@ -162,17 +161,6 @@ def _brings_lr(source):
     """Whether pictures come with LR of their own, by the first of them."""
     _, lr = next(iter(source.examples())).read()
     return lr is not None
-
-
-def names_of(pairs):
-    """The file names of a dataset's pictures, without folders: list of str.
-
-    Args:
-        pairs: dataset from `load`, or any sequence of pairs; then numbers are the names.
-    """
-    if hasattr(pairs, "pictures"):
-        return [printable(name) for name in pairs.pictures.names]
-    return [f"picture {number + 1}" for number in range(len(pairs))]
 
 
 def _tuple_of(degradation):

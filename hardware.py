@@ -191,7 +191,7 @@ def describe():
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     models = [line.split(": ")[1] for line in lines if line.startswith("model name")]
     cpu = models[0] if models else platform.processor() or platform.machine()
-    gpus = ", ".join(_gpu_names()) or "no GPU"
+    gpus = ", ".join(name for name, _ in precision.gpus()) or "no GPU"
     return f"{cpu}, {os.cpu_count()} cores, {gpus}"
 
 
@@ -205,22 +205,3 @@ def _device_names():
     if keras.backend.backend() == "torch":
         return [str(precision.torch_device())]
     return keras.distribution.list_devices()
-
-
-def _gpu_names():
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return [gpu.device_kind for gpu in jax.devices() if gpu.platform == "gpu"]
-    if keras.backend.backend() == "torch":
-        import torch
-
-        device = precision.torch_device()
-        if device.type == "cuda":
-            return [torch.cuda.get_device_name(device)]
-        return [] if device.type == "cpu" else [f"GPU ({device.type})"]
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    details = map(tf.config.experimental.get_device_details, gpus)
-    return [detail.get("device_name", "GPU") for detail in details]

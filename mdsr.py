@@ -254,28 +254,22 @@ def main():
         model, RESULTS, "mdsr", chosen, networks, pictures=pictures, initial=initial
     )
     batches, crops, previews = [], [], []
-    for number, scale in enumerate(SCALES):
+    for scale, network, learned, held_out, scored in zip(
+        SCALES, networks.values(), train, validation, test
+    ):
+        seed = SEED + scale
         batches.append(
             data.training_batches(
-                train[number],
-                scale,
-                PATCH_SIZE,
-                BATCH_SIZE,
-                NOISE,
-                SEED + scale,
-                first_step=run.step,
+                learned, scale, PATCH_SIZE, BATCH_SIZE, NOISE, seed, run.step
             )
         )
         # One by one, since zip ends with the shortest: flowers has fewer pictures that
         # are large enough for x4 than for x2.
-        crops.append(
-            data.validation_batches(validation[number], scale, PATCH_SIZE, batch_size=1)
-        )
-        first = next(iter(batches[number]))
-        drawings.draw_samples(first, run.folder / f"samples_x{scale}.png")
-        network = networks[f"model_x{scale}"]
+        crops.append(data.validation_batches(held_out, scale, PATCH_SIZE, batch_size=1))
+        samples = run.folder / f"samples_x{scale}.png"
+        drawings.draw_samples(next(iter(batches[-1])), samples)
         folder = run.folder / f"preview_x{scale}"
-        previews.append(training.Preview(network, next(iter(test[number])), folder))
+        previews.append(training.Preview(network, next(iter(scored)), folder))
     crops = together(crops)
     with run.interruptible():
         run.score_start(crops)

@@ -1,29 +1,14 @@
 """The report of a run: the table of scores, the first pictures, the comparisons drawn."""
 
-import dataclasses
-
-import numpy as np
-
-import data
 import drawings
 import hardware
 import metrics
 from core import interrupts
-from core.files import write_csv
+from core.files import printable, write_csv
 from core.networks import load_model
 
 PRINTED = 5  # pictures whose own scores are printed
 DRAWN = 3  # of these
-
-
-@dataclasses.dataclass
-class Scored:
-    """One picture with what each network made of it."""
-
-    lr: np.ndarray
-    hr: np.ndarray
-    enlarged: dict  # from the name of the network to uint8 [H, W, 3]
-    scores: dict  # from the name of the network to its scores, as `metrics.evaluate`
 
 
 @interrupts.at_once()
@@ -86,50 +71,40 @@ def compare(networks, pairs, path, self_ensemble=(), draw=drawings.draw_comparis
     Returns:
         dict from names to what `metrics.evaluate` gives, "+" after them for self-ensemble.
     """
-    table, first = {}, []
+    table, first = {}, {}
     for name, model in {"bicubic": None, **networks}.items():
-        table[name] = _score(model, pairs, name, first)
+        table[name], first[name] = _score(model, pairs, name)
         if name in self_ensemble:
             title = f"{name}+ (mean of 8 turns)"
-            table[f"{name}+"] = _score(model, pairs, title, self_ensemble=True)
-    _print_first(first, data.names_of(pairs))
-    for number, picture in enumerate(first[:DRAWN]):
-        captions = {
-            _caption(name, picture.scores[name]): image
-            for name, image in picture.enlarged.items()
-        }
+            table[f"{name}+"], _ = _score(model, pairs, title, self_ensemble=True)
+    _print_first(first, pairs.pictures.names)
+    for number, (lr, hr) in enumerate(pairs.take(DRAWN).as_numpy_iterator()):
+        captions = {}
+        for name, pictures in first.items():
+            sr, row = pictures[number]
+            captions[f"{name}: {row['psnr_y']:.2f} dB, {row['ssim_y']:.4f}"] = sr
         suffix = f"_{number + 1}" if number else ""
-        target = path.with_stem(f"{path.stem}{suffix}")
-        draw(picture.lr, picture.hr, captions, target)
+        draw(lr, hr, captions, path.with_stem(f"{path.stem}{suffix}"))
     return table
 
 
-def _score(model, pairs, name, first=None, self_ensemble=False):
-    """The mean scores of a network; adds to the first pictures what it made of them."""
-    rows = []
+def _score(model, pairs, name, self_ensemble=False):
+    """The mean scores of a network, and (SR, scores) of each of the first pictures."""
+    rows, first = [], []
     title = f"Scoring {name}"
-    for lr, hr, sr, row in metrics.evaluate_each(model, pairs, self_ensemble, title):
-        if first is not None and len(rows) < PRINTED:
-            if len(first) <= len(rows):
-                first.append(Scored(lr, hr, {}, {}))
-            first[len(rows)].enlarged[name] = sr
-            first[len(rows)].scores[name] = row
+    for _, _, sr, row in metrics.evaluate_each(model, pairs, self_ensemble, title):
         rows.append(row)
-    return metrics.mean_scores(model, rows)
-
-
-def _caption(name, row):
-    return f"{name}: {row['psnr_y']:.2f} dB, {row['ssim_y']:.4f}"
+        if len(first) < PRINTED:
+            first.append((sr, row))
+    return metrics.mean_scores(model, rows), first
 
 
 def _print_first(first, file_names):
     """Prints the PSNR of the first pictures, a line each."""
-    print(
-        "\n{:<30}".format("PSNR Y [dB]"), *(f"{name:>12}" for name in first[0].scores)
-    )
-    for file_name, picture in zip(file_names, first):
-        values = [row["psnr_y"] for row in picture.scores.values()]
-        print(f"{file_name:<30}", *(f"{value:12.2f}" for value in values))
+    print("\n{:<30}".format("PSNR Y [dB]"), *(f"{name:>12}" for name in first))
+    for file_name, *pictures in zip(file_names, *first.values()):
+        values = (f"{row['psnr_y']:12.2f}" for _, row in pictures)
+        print(f"{printable(file_name):<30}", *values)
     print()
 
 

@@ -50,6 +50,7 @@ def parse_arguments():
     add(
         "--sharpness",
         type=float,
+        default=0.0,
         help="from 0, faithful, the default, to 1, as sharp as a photograph, with detail "
         "that the network makes up",
     )
@@ -382,50 +383,55 @@ def _percent_bar():
     return draw
 
 
-def main():
-    options = parse_arguments()
+def check(options):
+    """Refuses options that cannot be meant."""
     if options.scale is not None and not 0 < options.scale < 100:
-        sys.exit("upscale.py: --scale must be more than 0 and less than 100.")
+        raise ValueError("--scale must be more than 0 and less than 100.")
     if options.tile is not None and options.tile < SMALLEST_TILE:
-        sys.exit(f"upscale.py: --tile must be at least {SMALLEST_TILE} pixels.")
+        raise ValueError(f"--tile must be at least {SMALLEST_TILE} pixels.")
     if options.suffix and pathlib.Path(options.suffix).name != options.suffix:
-        sys.exit("upscale.py: --suffix is a part of file names, without slashes.")
-    sharpness = options.sharpness or 0
-    if not 0 <= sharpness <= 1:
-        sys.exit("upscale.py: --sharpness must be from 0 to 1.")
-    if sharpness and options.model and not srgan_of(options.model):
-        sys.exit(
-            "upscale.py: --sharpness mixes an EDSR with the SRGAN that was trained from it, "
+        raise ValueError("--suffix is a part of file names, without slashes.")
+    if not 0 <= options.sharpness <= 1:
+        raise ValueError("--sharpness must be from 0 to 1.")
+    if options.sharpness and options.model and not srgan_of(options.model):
+        raise ValueError(
+            "--sharpness mixes an EDSR with the SRGAN that was trained from it, "
             "srgan_x4.keras beside edsr_x4.keras: beside --model there is no file with "
             '"srgan" in place of "edsr" in its name.'
         )
-    warnings.filterwarnings("ignore", module="PIL")  # whose warnings name no file
-    load = functools.cache(load_with_sharpness)
-    try:
-        choose(options.precision, "--precision")
-        own_scale = 4
-        if options.model:
-            own_scale, _ = scale_and_channels(load(options.model))
-        scale = options.scale or own_scale
-        suffix = f"_x{scale:g}" if options.suffix is None else options.suffix
-        pictures, left_out = find_pictures(options.pictures, options.output)
-        targets = plan(pictures, options.output, suffix, options.format == "same")
-        if not targets:
-            sentence = "there are no pictures in these folders."
-            raise ValueError(f"{sentence} {left_out}".strip())
-        with named_errors(f"--output {options.output}"):
-            options.output.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=options.output).close()  # before any work
-    except (ValueError, OSError) as error:
-        sys.exit(f"upscale.py: {error}")
+    choose(options.precision, "--precision")
+
+
+def prepare(options, scale):
+    """Finds the pictures, plans where their results go, and tries the output folder.
+
+    Returns:
+        dict from source to target; and a sentence on files that are not read, or "".
+    """
+    suffix = f"_x{scale:g}" if options.suffix is None else options.suffix
+    pictures, left_out = find_pictures(options.pictures, options.output)
+    targets = plan(pictures, options.output, suffix, options.format == "same")
+    if not targets:
+        sentence = "there are no pictures in these folders."
+        raise ValueError(f"{sentence} {left_out}".strip())
+    with named_errors(f"--output {options.output}"):
+        options.output.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=options.output).close()  # before any work
+    return targets, left_out
+
+
+def upscale_all(options, targets, scale, load):
+    """Enlarges the pictures one by one: list of what failed, in sentences."""
     failures = []
     for number, (source, target) in enumerate(targets.items()):
-        network = options.model or included_network(scale, source, sharpness)
-        by = f"{network.stem}, sharpness {sharpness:g}" if sharpness else network.stem
+        network = options.model or included_network(scale, source, options.sharpness)
+        by = network.stem
+        if options.sharpness:
+            by += f", sharpness {options.sharpness:g}"
         print(f"{number + 1} of {len(targets)}: {source} -> {target} ({by})")
         try:
             notes = upscale_file(
-                load(network, sharpness),
+                load(network, options.sharpness),
                 source,
                 target,
                 scale=options.scale,
@@ -447,6 +453,23 @@ def main():
             sys.exit(
                 f"\nInterrupted: {number} of {len(targets)} pictures were finished."
             )
+    return failures
+
+
+def main():
+    options = parse_arguments()
+    warnings.filterwarnings("ignore", module="PIL")  # whose warnings name no file
+    load = functools.cache(load_with_sharpness)
+    try:
+        check(options)
+        scale = options.scale or 4
+        if options.model:
+            own_scale, _ = scale_and_channels(load(options.model, options.sharpness))
+            scale = options.scale or own_scale
+        targets, left_out = prepare(options, scale)
+    except (ValueError, OSError) as error:
+        sys.exit(f"upscale.py: {error}")
+    failures = upscale_all(options, targets, scale, load)
     with contextlib.suppress(OSError):
         options.output.rmdir()  # if nothing was written
     if failures and len(targets) > 1:

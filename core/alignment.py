@@ -6,6 +6,7 @@ import numpy as np
 
 from core.degradations import DEGRADATIONS, EXACT, degrade
 from core.images import read_image
+from core.pairs import spread
 from core.pixels import bicubic_resize, luma
 
 CHECKED = 5  # pairs, spread evenly over all of a dataset
@@ -29,28 +30,28 @@ def find_oddities(pairs, scale):
     """Checks a few pairs of files: is LR shifted, or made in another way than said?
 
     Args:
-        pairs: list of (HR path, LR path or None, degradation).
+        pairs: list of `Pair`.
         scale: integer factor.
 
     Returns:
         List of sentences, one for each kind of oddity; empty if there is none.
     """
     # DIV2K's tracks other than bicubic are shifted, and made in ways of their own.
-    own = [pair for pair in pairs if pair[1] and pair[2] in DEGRADATIONS]
-    numbers = np.linspace(0, len(own) - 1, min(CHECKED, len(own))).round().astype(int)
+    own = [pair for pair in pairs if pair.lr and pair.degradation in DEGRADATIONS]
+    checked = spread(own, CHECKED)
     found = collections.defaultdict(list)
-    for hr_path, lr_path, degradation in (own[number] for number in numbers):
+    for pair in checked:
         try:
-            hr, lr = read_image(hr_path), read_image(lr_path)
+            hr, lr = read_image(pair.hr), read_image(pair.lr)
         except ValueError:
             continue  # reported with all others when they are decoded
         if lr.shape[:2] != (hr.shape[0] // scale, hr.shape[1] // scale):
             continue  # likewise
-        kind, sentence = judge(lr, hr, scale, degradation)
+        kind, sentence = judge(lr, hr, scale, pair.degradation)
         if kind:
-            found[kind].append(f"The LR picture {lr_path} {sentence}")
+            found[kind].append(f"The LR picture {pair.lr} {sentence}")
     return [
-        f"{sentences[0]} ({len(sentences)} of {len(numbers)} checked)"
+        f"{sentences[0]} ({len(sentences)} of {len(checked)} checked)"
         for sentences in found.values()
     ]
 

@@ -149,7 +149,7 @@ def _div2k_source(builders, split, degradations):
 def _open_flowers(scale, degradations):
     """TFDS' tf_flowers, its first 600 held out."""
     # Refuses DIV2K's own degradations before the download.
-    take_turns([Pair("flowers", None, ())] * len(degradations), degradations)
+    take_turns([Pair("flowers", None)] * len(degradations), degradations)
     builder = _prepare("tf_flowers", "flowers")
     splits = {"train": "train[600:]", "validation": "train[:600]"}
     return {
@@ -247,7 +247,7 @@ def _fetch_bsds500():
 def _open_leaves(scale, degradations):
     name = "grace_hopper.jpg"
     photograph = matplotlib.cbook.get_sample_data(name, asfileobj=False)
-    test = {"test": [Pair(pathlib.Path(photograph), None, ())]}
+    test = {"test": [Pair(pathlib.Path(photograph), None)]}
 
     def drawn(split):
         pairs = pair_files(_draw_leaves_folder(split), scale)

@@ -9,15 +9,11 @@ from PIL import Image, ImageFilter
 
 from core.pixels import bicubic_resize, to_uint8
 
-DEGRADATIONS = ("bicubic", "area", "aliased", "realistic", "web")
-SHRINKING = ("bicubic", "area", "aliased")  # do nothing else, so nothing at scale 1
-EXACT = ("bicubic", "area")  # always make the same of a picture
 ALIASING = (
     Image.Resampling.BICUBIC,
     Image.Resampling.BILINEAR,
     Image.Resampling.NEAREST,
 )
-REDRAWN = ("web",)  # while training, of new strength for every patch
 
 
 def degrade(hr, scale, degradation="bicubic", name=""):
@@ -40,24 +36,36 @@ def degrade(hr, scale, degradation="bicubic", name=""):
     Raises:
         ValueError: for another degradation.
     """
-    height, width = hr.shape[0] // scale, hr.shape[1] // scale
-    if degradation == "area":
-        blocks = hr.reshape(height, scale, width, scale, 3)
-        return to_uint8(blocks.mean(axis=(1, 3)))
-    if degradation == "bicubic":
-        return bicubic_resize(hr, height, width)
     if degradation not in DEGRADATIONS:
         raise ValueError(
             f"DEGRADATION = {degradation!r} is DIV2K's own, and {name} has no LR picture."
         )
+    height, width = hr.shape[0] // scale, hr.shape[1] // scale
     rng = np.random.default_rng(zlib.crc32(os.fsencode(name)))
-    if degradation == "web":
-        return as_on_the_web(hr, width, height, rng)
-    if degradation == "aliased":
-        kind = Image.Resampling(rng.choice(ALIASING))
-        picture = without_antialiasing(Image.fromarray(hr), (width, height), kind)
-        return np.asarray(picture)
-    blur = ImageFilter.GaussianBlur(rng.uniform(0, 0.5 * scale))
+    return DEGRADATIONS[degradation](hr, width, height, rng)
+
+
+# Each takes a uint8 array [H, W, 3], the width and height of the result, and a
+# `numpy.random.Generator`, of which all choices are; and gives a uint8 array.
+
+
+def _bicubic(hr, width, height, rng):
+    return bicubic_resize(hr, height, width)
+
+
+def _area(hr, width, height, rng):
+    blocks = hr.reshape(height, hr.shape[0] // height, width, hr.shape[1] // width, 3)
+    return to_uint8(blocks.mean(axis=(1, 3)))
+
+
+def _aliased(hr, width, height, rng):
+    kind = Image.Resampling(rng.choice(ALIASING))
+    picture = without_antialiasing(Image.fromarray(hr), (width, height), kind)
+    return np.asarray(picture)
+
+
+def _realistic(hr, width, height, rng):
+    blur = ImageFilter.GaussianBlur(rng.uniform(0, 0.5 * hr.shape[1] / width))
     blurred = np.asarray(Image.fromarray(hr).filter(blur))
     lr = bicubic_resize(blurred, height, width)
     lr = lr + rng.normal(0, rng.uniform(0, 8), lr.shape)
@@ -141,3 +149,15 @@ def as_jpeg(image, quality):
     file = io.BytesIO()
     Image.fromarray(image).save(file, format="jpeg", quality=quality)
     return np.asarray(Image.open(file))
+
+
+DEGRADATIONS = {
+    "bicubic": _bicubic,
+    "area": _area,
+    "aliased": _aliased,
+    "realistic": _realistic,
+    "web": as_on_the_web,
+}
+SHRINKING = ("bicubic", "area", "aliased")  # do nothing else, so nothing at scale 1
+EXACT = ("bicubic", "area")  # always make the same of a picture
+REDRAWN = ("web",)  # while training, of new strength for every patch

@@ -183,10 +183,12 @@ def _div2k_splits(folder, scale, degradations):
         for number, pair in enumerate(pair_files(folder / f"DIV2K_{part}_HR", scale)):
             degradation = degradations[number % len(degradations)]
             files = _lr_in_div2k(folder, pair.hr, part, scale, degradation)
-            turns += [(pair.hr, lr, degradation) for lr in files]
-        made = [hr for hr, lr, name in turns if lr is None and name == "bicubic"]
+            turns += [pair._replace(lr=lr, degradation=degradation) for lr in files]
+        made = [
+            pair for pair in turns if pair.lr is None and pair.degradation == "bicubic"
+        ]
         if made:
-            _refuse_other_lr(folder, part, scale, made[0])
+            _refuse_other_lr(folder, part, scale, made[0].hr)
         splits[split] = functools.partial(source_of_files, turns)
     tests = [
         path for path in folder.iterdir() if read_path([path.name]).split == "test"

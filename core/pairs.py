@@ -47,8 +47,9 @@ COPY_WORDS = {*ROLES} | {
 # is "HR", "LR" or None; `scale` is an int or None; `rest` is a tuple of the other names.
 Place = collections.namedtuple("Place", "split role scale rest")
 
-# HR path, LR path or None, and the names of the folders that it is kept together with.
-Pair = collections.namedtuple("Pair", "hr lr group")
+# HR path, LR path or None, the names of the folders that it is kept together with, and how
+# LR is made (see `core.sources.take_turns`).
+Pair = collections.namedtuple("Pair", "hr lr group degradation", defaults=[(), None])
 
 EXPECTED = (
     "pairs are expected in folders HR and LR (or GT and LQ, high and low), with the same "

@@ -30,9 +30,8 @@ def choose(policy, name):
 
 
 def _fastest():
-    generations = gpus()
-    if generations:
-        generation = min(generations)
+    if found := gpus():
+        generation = min(capability for _, capability in found)
         if generation >= (8, 0):
             return "mixed_bfloat16", "the GPU has bfloat16 units"
         if generation >= (7, 0):
@@ -47,29 +46,38 @@ def _fastest():
 
 
 def gpus():
-    """CUDA compute capability of each GPU, such as (8, 0)."""
+    """Name and CUDA compute capability of each GPU, such as ("NVIDIA H200", (9, 0)); the
+    capability of those of AMD, Apple and Intel is (0, 0)."""
     if keras.backend.backend() == "jax":
         import jax
 
         found = [device for device in jax.devices() if device.platform == "gpu"]
-        versions = [gpu.compute_capability.split(".") for gpu in found]
-        # Those of AMD are names, such as gfx942.
-        return [
-            tuple(map(int, version)) if "".join(version).isdecimal() else (0, 0)
-            for version in versions
-        ]
+        return [(gpu.device_kind, _numbers(gpu.compute_capability)) for gpu in found]
     if keras.backend.backend() == "torch":
         import torch
 
         device = torch_device()
-        if device.type == "cuda" and torch.version.cuda:
-            return [torch.cuda.get_device_capability(device)]
-        return [] if device.type == "cpu" else [(0, 0)]  # of AMD, Apple, Intel
+        if device.type == "cpu":
+            return []
+        if device.type != "cuda":
+            return [(f"GPU ({device.type})", (0, 0))]
+        capability = torch.cuda.get_device_capability(device)
+        own = capability if torch.version.cuda else (0, 0)
+        return [(torch.cuda.get_device_name(device), own)]
     import tensorflow as tf
 
     found = tf.config.list_physical_devices("GPU")
     details = map(tf.config.experimental.get_device_details, found)
-    return [detail.get("compute_capability", (0, 0)) for detail in details]
+    return [
+        (gpu.get("device_name", "GPU"), gpu.get("compute_capability", (0, 0)))
+        for gpu in details
+    ]
+
+
+def _numbers(capability):
+    """JAX's "9.0" as (9, 0); what it has for AMD, such as "gfx942", as (0, 0)."""
+    parts = capability.split(".")
+    return tuple(map(int, parts)) if "".join(parts).isdecimal() else (0, 0)
 
 
 def torch_device():

@@ -3,6 +3,7 @@
 import collections
 import concurrent.futures
 import functools
+import itertools
 import os
 
 from core.degradations import DEGRADATIONS
@@ -13,9 +14,9 @@ Example = collections.namedtuple("Example", "name read degradation")
 
 # The pictures of one split. `examples()` gives an `Example` for each, `count` at most.
 # `key` changes with the content; `size` is about how many bytes the decoded HR pictures
-# take. `found` says in words what it is, or for files `pairs` holds their (HR path, LR path
-# or None, degradation); `notes` are sentences about how they were found. With
-# `leave_out_small`, pictures smaller than a patch are left out; without, they are an error.
+# take. `found` says in words what it is, or for files `pairs` lists each `Pair`; `notes` are
+# sentences about how they were found. With `leave_out_small`, pictures smaller than a patch
+# are left out; without, they are an error.
 Source = collections.namedtuple(
     "Source",
     "examples count key size found pairs notes leave_out_small",
@@ -34,31 +35,31 @@ def splits_of_files(splits, degradations, notes=()):
 
 
 def take_turns(pairs, degradations):
-    """Adds to each `Pair` how LR is to be made: (HR path, LR path or None, degradation)."""
+    """Says of each `Pair` how LR is made: by one degradation after the other."""
     turns = []
-    for number, (hr, lr, _) in enumerate(pairs):
-        degradation = degradations[number % len(degradations)]
-        if lr is None and degradation not in DEGRADATIONS:
+    for pair, degradation in zip(pairs, itertools.cycle(degradations)):
+        if pair.lr is None and degradation not in DEGRADATIONS:
             raise ValueError(
-                f"DEGRADATION = {degradation!r} is DIV2K's own, and {hr} has no LR picture."
+                f"DEGRADATION = {degradation!r} is DIV2K's own, and {pair.hr} has no LR "
+                "picture."
             )
-        turns.append((hr, lr, degradation))
+        turns.append(pair._replace(degradation=degradation))
     return turns
 
 
 def source_of_files(pairs, notes=()):
-    """The `Source` of a list of (HR path, LR path or None, degradation)."""
+    """The `Source` of a list of `Pair`."""
     examples = [
-        Example(str(hr), functools.partial(_read_files, hr, lr), degradation)
-        for hr, lr, degradation in pairs
+        Example(str(p.hr), functools.partial(_read_files, p.hr, p.lr), p.degradation)
+        for p in pairs
     ]
-    files = [path for hr, lr, _ in pairs for path in (hr, lr) if path]
+    files = [path for pair in pairs for path in (pair.hr, pair.lr) if path]
     with concurrent.futures.ThreadPoolExecutor() as pool:
         headers = list(pool.map(_read_header, files))
     keys, sizes, animated = zip(*headers)
     if any(animated):
         print(f"{sum(animated)} animated pictures: only their first frames are used.")
-    key = (keys, [degradation for _, _, degradation in pairs])
+    key = (keys, [pair.degradation for pair in pairs])
     return Source(
         lambda: examples, len(examples), key, sum(sizes), pairs=pairs, notes=notes
     )
@@ -119,24 +120,27 @@ def describe(dataset, sources):
 
 
 def _kind(source):
-    return source.found or frozenset(lr and "LR" or way for _, lr, way in source.pairs)
+    return source.found or frozenset(
+        "LR" if pair.lr else pair.degradation for pair in source.pairs
+    )
 
 
 def _found(sources):
     if sources[0].found:
         return f"{sum(source.count for source in sources)} {sources[0].found}"
-    files = [file for source in sources for file in source.pairs]
-    pairs = [(hr, lr) for hr, lr, _ in files if lr]
-    alone = [hr for hr, lr, _ in files if not lr]
+    everything = [pair for source in sources for pair in source.pairs]
+    pairs = [pair for pair in everything if pair.lr]
+    alone = [pair for pair in everything if not pair.lr]
     found = []
     if pairs:
-        above = os.path.commonpath([path.parent for path in pairs[0]])
-        hr, lr = (os.path.relpath(path, above) for path in pairs[0])
+        first = pairs[0].hr, pairs[0].lr
+        above = os.path.commonpath([path.parent for path in first])
+        hr, lr = (os.path.relpath(path, above) for path in first)
         found.append(f"{_count(pairs, 'pair')}, such as {hr} and {lr}")
     if alone:
-        folders = {path.parent for path in alone}
+        folders = {pair.hr.parent for pair in alone}
         where = f" in {len(folders)} folders" if len(folders) > 1 else ""
-        ways = dict.fromkeys(way for _, lr, way in files if not lr)
+        ways = dict.fromkeys(pair.degradation for pair in alone)
         made = f"LR made with {' and '.join(ways)}"
         found.append(f"{_count(alone, 'picture')}{where}, {made}")
     return ", and ".join(found)

@@ -6,6 +6,7 @@ from PIL import Image, ImageFilter
 
 import data
 from core import alignment
+from core.pairs import Pair
 from core.degradations import as_jpeg, degrade
 from core.leaves import draw_leaves
 from helpers import noise, save
@@ -123,7 +124,7 @@ def test_five_pairs_are_checked_wherever_they_lie(tmp_path, leaves):
         if number == 4:
             lr = as_jpeg(lr, 30)
         paths = (tmp_path / f"{role}/{number}.png" for role in ("HR", "LR"))
-        pairs.append((*paths, "bicubic"))
+        pairs.append(Pair(*paths, degradation="bicubic"))
         save(hr, pairs[-1][0])
         save(lr, pairs[-1][1])
     shifted, made = alignment.find_oddities(pairs, 4)
@@ -138,15 +139,19 @@ def test_five_pairs_are_checked_wherever_they_lie(tmp_path, leaves):
     save(lr[1:], pairs[4][1])
     assert len(alignment.find_oddities(pairs, 4)) == 1
     # DIV2K's own are shifted by design; where there is no LR there is nothing to check.
-    assert alignment.find_oddities([(*p[:2], "unknown") for p in pairs], 4) == []
-    assert alignment.find_oddities([(p[0], None, "bicubic") for p in pairs], 4) == []
+    assert (
+        alignment.find_oddities([p._replace(degradation="unknown") for p in pairs], 4)
+        == []
+    )
+    assert alignment.find_oddities([p._replace(lr=None) for p in pairs], 4) == []
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_official_lr_is_not_odd(photographs, scale):
     folder = photographs / f"Set5/image_SRF_{scale}"
     hr = sorted(folder.glob("*_HR.png"))
-    pairs = [(path, path.with_stem(path.stem[:-2] + "LR"), "bicubic") for path in hr]
+    lr = [path.with_stem(path.stem[:-2] + "LR") for path in hr]
+    pairs = [Pair(*paths, degradation="bicubic") for paths in zip(hr, lr)]
     assert len(pairs) == 5
     for pair in pairs:
         assert alignment.find_oddities([pair], scale) == []

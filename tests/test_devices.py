@@ -45,7 +45,7 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
 from core import precision
-precision.gpus = lambda: [(8, 0), (8, 0)]
+precision.gpus = lambda: [("GPU", (8, 0))] * 2
 """
 
 

@@ -72,7 +72,7 @@ def test_torch_trains_on_one_gpu(kind, cuda, gpus, names, monkeypatch):
     monkeypatch.setattr(torch.version, "cuda", cuda)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H")
-    assert precision.gpus() == gpus and hardware._gpu_names() == names
+    assert precision.gpus() == list(zip(names, gpus))
 
 
 def test_unknown_policy_is_named():
@@ -88,14 +88,14 @@ def test_float16_scales_the_loss(tiny_network):
 
 
 def test_machine_is_named_by_processor_cores_and_gpus(monkeypatch):
-    monkeypatch.setattr(hardware, "_gpu_names", lambda: [])
+    monkeypatch.setattr(precision, "gpus", lambda: [])
     assert hardware.describe().endswith(f", {os.cpu_count()} cores, no GPU")
-    monkeypatch.setattr(hardware, "_gpu_names", lambda: ["NVIDIA A", "NVIDIA A"])
+    monkeypatch.setattr(precision, "gpus", lambda: [("NVIDIA A", (9, 0))] * 2)
     assert hardware.describe().endswith(" cores, NVIDIA A, NVIDIA A")
 
 
 def test_no_gpu_is_used_unless_there_are_several(monkeypatch):
-    monkeypatch.setattr(precision, "gpus", lambda: [(9, 0)])
+    monkeypatch.setattr(precision, "gpus", lambda: [("A", (9, 0))])
     with hardware.devices(3):
         assert not tf.distribute.has_strategy()
     assert hardware.sharers() == 1
@@ -119,7 +119,7 @@ def test_several_processes_need_jax(monkeypatch):
 def test_networks_are_compiled_for_each_size_on_a_gpu(monkeypatch):
     monkeypatch.setattr(precision, "gpus", lambda: [])
     assert not hardware.compiles_for_each_size()
-    monkeypatch.setattr(precision, "gpus", lambda: [(9, 0)])
+    monkeypatch.setattr(precision, "gpus", lambda: [("A", (9, 0))])
     assert hardware.compiles_for_each_size()
 
 

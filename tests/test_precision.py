@@ -21,7 +21,7 @@ from core import precision
     ],
 )
 def test_auto_follows_the_hardware(monkeypatch, gpus, flags, policy):
-    monkeypatch.setattr(precision, "gpus", lambda: gpus)
+    monkeypatch.setattr(precision, "gpus", lambda: [("A", gpu) for gpu in gpus])
     monkeypatch.setattr(precision, "cpu_flags", lambda: flags)
     assert precision.choose("auto", "PRECISION")[0] == policy
 
@@ -31,13 +31,15 @@ def test_jax_names_gpus_of_amd_where_cuda_has_numbers(monkeypatch):
 
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     for capability, expected in {"9.0": (9, 0), "gfx942": (0, 0)}.items():
-        gpu = types.SimpleNamespace(platform="gpu", compute_capability=capability)
+        gpu = types.SimpleNamespace(
+            platform="gpu", compute_capability=capability, device_kind="A"
+        )
         monkeypatch.setattr(jax, "devices", lambda: [gpu])
-        assert precision.gpus() == [expected]
+        assert precision.gpus() == [("A", expected)]
 
 
 def test_a_policy_that_was_chosen_is_kept(monkeypatch):
-    monkeypatch.setattr(precision, "gpus", lambda: [(6, 1)])
+    monkeypatch.setattr(precision, "gpus", lambda: [("A", (6, 1))])
     assert precision.choose("mixed_float16", "precision")[0] == "mixed_float16"
     with pytest.raises(ValueError, match="precision = 'half' is not one of"):
         precision.choose("half", "precision")

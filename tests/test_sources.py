@@ -14,7 +14,7 @@ from core.sources import Source
 def source(*pairs, notes=()):
     """A source of files that nobody reads."""
     pairs = [
-        (pathlib.Path(hr), lr and pathlib.Path(lr), degradation)
+        Pair(pathlib.Path(hr), lr and pathlib.Path(lr), degradation=degradation)
         for hr, lr, degradation in pairs
     ]
     return Source(lambda: [], len(pairs), None, 0, pairs=pairs, notes=notes)
@@ -23,17 +23,13 @@ def source(*pairs, notes=()):
 def test_degradations_take_turns():
     pairs = [Pair(f"{number}.png", None, ()) for number in range(3)]
     turns = sources.take_turns(pairs, ("bicubic", "area"))
-    assert turns == [
-        ("0.png", None, "bicubic"),
-        ("1.png", None, "area"),
-        ("2.png", None, "bicubic"),
-    ]
+    assert [pair.degradation for pair in turns] == ["bicubic", "area", "bicubic"]
     with pytest.raises(
         ValueError, match="'unknown' is DIV2K's own, and 1.png has no LR"
     ):
         sources.take_turns(pairs, ("bicubic", "unknown"))
     own = [Pair("a.png", "b.png", ())]
-    assert sources.take_turns(own, ("unknown",)) == [("a.png", "b.png", "unknown")]
+    assert sources.take_turns(own, ("unknown",)) == [("a.png", "b.png", (), "unknown")]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +92,7 @@ def test_pairs_of_16_bits_are_read_over_one_range(tmp_path):
     for name, picture in pictures.items():
         Image.fromarray(picture).save(tmp_path / f"{name}.png")
     for name, right in [("lr", True), ("dark", False), ("bright", False)]:
-        pair = [(tmp_path / "hr.png", tmp_path / f"{name}.png", "bicubic")]
+        pair = [Pair(tmp_path / "hr.png", tmp_path / f"{name}.png")]
         (example,) = sources.source_of_files(pair).examples()
         if right:
             hr, lr = example.read()
