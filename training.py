@@ -241,8 +241,8 @@ def open_run(
             - "last": after every epoch.
         pictures: list of the datasets from `data.load_splits` that the run depends on.
         initial: list of pairs of a network and the `.keras` file, or None, that it starts
-            from if the run is new; see `networks.load_initial_weights`. Where all layers
-            of the networks called "model..." are taken over, these are trained further:
+            from if the run is new; see `networks.load_initial_weights`. Where those called
+            "model..." are the saved ones then, these are trained further:
             `Run.score_start` then scores them.
 
     Returns:

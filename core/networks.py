@@ -4,6 +4,7 @@ start from."""
 import math
 
 import keras
+import numpy as np
 
 from core.files import whole_file
 from core.graphs import inner_part, once
@@ -302,7 +303,8 @@ def load_initial_weights(model, path):
         path: `.keras` file.
 
     Returns:
-        Whether all layers were taken over.
+        Whether this is now the saved network: not if only some layers were taken over, or
+        if the two differ in anything else, such as a skip.
 
     Raises:
         ValueError: if there is no such file or it has nothing to take over.
@@ -324,8 +326,30 @@ def load_initial_weights(model, path):
             f"The initial weights in {path} share no layer with {model.name}: it is another "
             "kind of network, or has other numbers of channels (FILTERS)."
         )
+    whole = taken == len(ours) and _give_the_same(model, source)
     print(f"Starting from {path}: {taken} of {len(ours)} layers taken over")
-    return taken == len(ours)
+    if not whole:
+        print(
+            "Otherwise it is another network than this one: if you did not mean that, set "
+            "SCALE, BLOCKS, IMAGE_SKIP and so on as in its training."
+        )
+    return whole
+
+
+def _give_the_same(model, other):
+    """Whether two networks make the same of a picture of noise."""
+    sides = [side or 16 for side in model.input_shape[1:]]
+    picture = np.random.default_rng(0).uniform(0, 255, (1, *sides))
+    try:
+        made, others = (
+            keras.ops.convert_to_numpy(float32_copy(as_network(network))(picture))
+            for network in (model, other)
+        )
+    except ValueError:  # the other takes no such picture
+        return False
+    return made.shape == others.shape and np.allclose(
+        made, others, atol=0.1, equal_nan=True
+    )
 
 
 def _innermost_layers(model):

@@ -1,5 +1,6 @@
 """Networks as files and objects, what can be read off them, weights to start from."""
 
+import functools
 import gc
 import json
 import os
@@ -191,8 +192,8 @@ def test_initial_weights_come_from_any_of_these(way, tmp_path, capsys):
     repeat_twice(way).save(tmp_path / "model.keras")
     model = repeat_twice("tensors")
     model.get_layer("same").set_weights([np.zeros((1, 1, 3, 3)), np.ones(3)])
-    networks.load_initial_weights(model, tmp_path / "model.keras")
-    assert "1 of 1 layers taken over" in capsys.readouterr().out
+    assert networks.load_initial_weights(model, tmp_path / "model.keras")
+    assert "1 of 1 layers taken over\n" in capsys.readouterr().out
     kernel, bias = model.get_layer("same").get_weights()
     np.testing.assert_array_equal(kernel[0, 0], np.eye(3))
     assert not bias.any()
@@ -351,19 +352,50 @@ def test_parameters_are_counted(tiny_network):
 # --- Weights to start from ---
 
 
-def test_initial_weights_take_over_all_but_the_upsampling(tmp_path, capsys):
-    source = random_weights(edsr.build_edsr(2, filters=4, blocks=1))
+def test_initial_weights_take_over_all_but_the_upsampling(
+    tiny_network, tmp_path, capsys
+):
+    source = tiny_network(2)
     networks.save_model(source, tmp_path / "model.keras")
-    model = edsr.build_edsr(4, filters=4, blocks=1)
+    model = edsr.build_edsr(4, filters=4, blocks=2)
     whole = networks.load_initial_weights(model, tmp_path / "model.keras")
-    assert not whole and "6 of 7 layers taken over" in capsys.readouterr().out
-    other = edsr.build_edsr(2, filters=4, blocks=1)
+    assert not whole and "8 of 9 layers taken over" in capsys.readouterr().out
+    other = edsr.build_edsr(2, filters=4, blocks=2)
     assert networks.load_initial_weights(other, tmp_path / "model.keras")
     for name in ("head", "block1_conv1", "body_end", "tail"):
         for ours, theirs in zip(
             model.get_layer(name).get_weights(), source.get_layer(name).get_weights()
         ):
             np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"scale": 2}, {"blocks": 1}, {"image_skip": False}, {"residual_scaling": 0.1}],
+)
+def test_network_of_other_settings_is_not_the_saved_one(
+    settings, tiny_network, tmp_path, capsys
+):
+    """Though it has no layer that the saved one lacks."""
+    networks.save_model(tiny_network(4), tmp_path / "model.keras")
+    for other, whole in ({}, True), (settings, False):
+        model = edsr.build_edsr(**{"scale": 4, "filters": 4, "blocks": 2, **other})
+        assert networks.load_initial_weights(model, tmp_path / "model.keras") == whole
+        out = capsys.readouterr().out
+        assert ("it is another network" in out) != whole
+        if not whole:
+            count = len([layer for layer in model.layers if layer.trainable_weights])
+            assert f"{count} of {count} layers taken over" in out
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_discriminator_for_other_patches_is_not_the_saved_one(policy, tmp_path):
+    keras.config.set_dtype_policy(policy)
+    build = functools.partial(srgan.build_discriminator, filters=4, units=8)
+    networks.save_model(random_weights(build(32)), tmp_path / "discriminator.keras")
+    for side, whole in (32, True), (31, False):
+        path = tmp_path / "discriminator.keras"
+        assert networks.load_initial_weights(build(side), path) == whole
 
 
 def test_initial_weights_that_cannot_serve_are_named(tmp_path):
