@@ -569,18 +569,20 @@ def train_srresnet(generator, train, validation, test):
 
 
 def train_srgan(gan, content_loss, first, train, validation, test):
-    """Stage two, from the network of stage one, whose `training.Run` is `first`."""
-    srresnet = first.folder / "model.keras"
-    gan.generator.set_weights(training.load_model(srresnet).get_weights())
+    """Stage two, from the network of stage one, whose `training.Run` is `first`; if that
+    is None, from INITIAL_WEIGHTS."""
     chosen = {name: globals()[name] for name in SETTINGS if name != "GAN_EPOCHS"}
-    chosen |= {"EPOCHS": GAN_EPOCHS, "SRRESNET_EPOCHS": EPOCHS}
-    chosen["CONTENT_LOSS"] = content_loss
+    chosen |= {"EPOCHS": GAN_EPOCHS, "CONTENT_LOSS": content_loss}
+    chosen["EPOCHS of SRResNet"] = first.epoch if first else 0
+    start, beside = INITIAL_WEIGHTS, {}
+    if first:
+        srresnet = first.folder / "model.keras"
+        gan.generator.set_weights(training.load_model(srresnet).get_weights())
+        start, beside = None, {**first.start_of("model"), "SRResNet": srresnet}
     networks = {"model": gan.generator}
     if ADVERSARIAL:
         networks["discriminator"] = gan.discriminator
     name = "SRGAN" if ADVERSARIAL else f"SRResNet-{content_loss.upper()}"
-    # Without stage one, it is stage two that trains INITIAL_WEIGHTS further.
-    start = srresnet if first.start and not EPOCHS else None
     initial = [(gan.generator, start), (gan.discriminator, INITIAL_DISCRIMINATOR)]
     pictures = [train, validation]
     run = training.open_run(
@@ -594,10 +596,40 @@ def train_srgan(gan, content_loss, first, train, validation, test):
     print(
         "PSNR falls in stage two by design; LPIPS and `detail Y` show what is gained."
     )
-    beside = first.start_of("model")
-    if EPOCHS or not beside:
-        beside["SRResNet"] = srresnet
     results.report(run, name, test, beside, self_ensemble=False)
+
+
+def compile_networks(content_loss):
+    """Builds what the two stages train: SRResNet, and the `SRGAN` around it."""
+    learning_rate = training.warmup_cosine(
+        LEARNING_RATE, EPOCHS * STEPS_PER_EPOCH, WARMUP_STEPS
+    )
+    gan_rate = keras.optimizers.schedules.PiecewiseConstantDecay(
+        [GAN_EPOCHS * STEPS_PER_EPOCH * 5 // 6],
+        [GAN_LEARNING_RATE, GAN_LEARNING_RATE / 10],
+    )
+    if EPOCHS:
+        generator = build_srresnet(SCALE, FILTERS, BLOCKS, IMAGE_SKIP)
+    else:
+        generator = training.load_network_of(SCALE, INITIAL_WEIGHTS)
+    discriminator = build_discriminator(
+        PATCH_SIZE * SCALE, filters=DISCRIMINATOR_FILTERS, norm=DISCRIMINATOR_NORM
+    )
+    generator.compile(
+        optimizer=keras.optimizers.Adam(learning_rate),
+        loss=make_content_loss("mse"),
+        metrics=[metrics.PSNR(shave=SCALE, luma=True)],
+    )
+    gan = SRGAN(generator, discriminator)
+    gan.compile(
+        generator_optimizer=keras.optimizers.Adam(gan_rate),
+        discriminator_optimizer=keras.optimizers.Adam(gan_rate),
+        content_loss=make_content_loss(content_loss, VGG_WEIGHTS, SCALE, GRID_WEIGHT),
+        adversarial_weight=ADVERSARIAL_WEIGHT if ADVERSARIAL else 0,
+        relativistic=RELATIVISTIC,
+        shave=SCALE,
+    )
+    return generator, gan
 
 
 def main():
@@ -622,45 +654,18 @@ def main():
         )
     hardware.start(SEED)
     hardware.set_precision(PRECISION)
-    learning_rate = training.warmup_cosine(
-        LEARNING_RATE, EPOCHS * STEPS_PER_EPOCH, WARMUP_STEPS
-    )
-    gan_rate = keras.optimizers.schedules.PiecewiseConstantDecay(
-        [GAN_EPOCHS * STEPS_PER_EPOCH * 5 // 6],
-        [GAN_LEARNING_RATE, GAN_LEARNING_RATE / 10],
-    )
     with hardware.devices(BATCH_SIZE):
-        if INITIAL_WEIGHTS and not EPOCHS:
-            generator = training.load_network_of(SCALE, INITIAL_WEIGHTS)
-        else:
-            generator = build_srresnet(SCALE, FILTERS, BLOCKS, IMAGE_SKIP)
-        discriminator = build_discriminator(
-            PATCH_SIZE * SCALE, filters=DISCRIMINATOR_FILTERS, norm=DISCRIMINATOR_NORM
-        )
-        generator.compile(
-            optimizer=keras.optimizers.Adam(learning_rate),
-            loss=make_content_loss("mse"),
-            metrics=[metrics.PSNR(shave=SCALE, luma=True)],
-        )
-        gan = SRGAN(generator, discriminator)
-        gan.compile(
-            generator_optimizer=keras.optimizers.Adam(gan_rate),
-            discriminator_optimizer=keras.optimizers.Adam(gan_rate),
-            content_loss=make_content_loss(
-                content_loss, VGG_WEIGHTS, SCALE, GRID_WEIGHT
-            ),
-            adversarial_weight=ADVERSARIAL_WEIGHT if ADVERSARIAL else 0,
-            relativistic=RELATIVISTIC,
-            shave=SCALE,
-        )
+        generator, gan = compile_networks(content_loss)
+    only_stage_one = EPOCHS and content_loss == "mse" and not ADVERSARIAL
+    if not only_stage_one:
+        training.check_patch_size(gan.content_loss, PATCH_SIZE, SCALE)
     splits = data.load_splits(DATASET, SCALE, DEGRADATION, PATCH_SIZE, NOISE)
-    run = train_srresnet(generator, *splits)
-    only_stage_one = content_loss == "mse" and not ADVERSARIAL
-    if run.interrupted or run.epoch < run.epochs or only_stage_one:
-        results.report(run, "SRResNet", splits[-1])
-        return
-    if not run.epoch:  # EPOCHS = 0
-        run.save()
+    run = None
+    if EPOCHS:
+        run = train_srresnet(generator, *splits)
+        if run.interrupted or run.epoch < run.epochs or only_stage_one:
+            results.report(run, "SRResNet", splits[-1])
+            return
     train_srgan(gan, content_loss, run, *splits)
 
 

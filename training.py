@@ -38,6 +38,7 @@ from core.tiles import upscale
 
 __all__ = [
     "warmup_cosine",
+    "check_patch_size",
     "open_run",
     "Run",
     "Checkpoint",
@@ -76,6 +77,29 @@ def warmup_cosine(learning_rate, steps, warmup_steps):
         warmup_target=learning_rate,
         warmup_steps=warmup_steps,
     )
+
+
+def check_patch_size(loss, patch_size, scale, channels=3):
+    """Refuses patches that a loss cannot take, such as those that VGG halves to nothing.
+
+    Args:
+        loss: function of (HR, SR).
+        patch_size: side of the patches in LR pixels.
+        scale: integer factor between LR and HR.
+        channels: of the patches.
+
+    Raises:
+        ValueError: if they are too small.
+    """
+    side = patch_size * scale
+    patch = keras.KerasTensor((1, side, side, channels))  # a shape without pixels
+    try:
+        loss(patch, patch)
+    except ValueError as error:
+        raise ValueError(
+            f"PATCH_SIZE = {patch_size} with SCALE = {scale} makes patches too small for "
+            "this loss: raise PATCH_SIZE."
+        ) from error
 
 
 # --- A run and its folder --------------------------------------------------------------

@@ -419,6 +419,22 @@ def test_two_stages_in_a_row(run_script, tmp_path, small_discriminator):
     model = keras.saving.load_model(second / "model.keras")
     norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
     assert norms and not any(norm.synchronized for norm in norms)
+    # Fewer EPOCHS than there were change nothing.
+    _, out = run_script(srgan, **{**TINY["srgan"], "EPOCHS": 1})
+    assert out.count("has been trained for all of its 2 epochs") == 2
+
+
+def test_without_stage_one_its_earlier_run_does_not_count(
+    run_script, tmp_path, small_discriminator
+):
+    start = tmp_path / "srresnet.keras"
+    training.save_model(srgan.build_srresnet(2, filters=4, blocks=1), start)
+    constants = {**TINY["srgan"], "GAN_EPOCHS": 0, "INITIAL_WEIGHTS": str(start)}
+    folder, _ = run_script(srgan, **{**constants, "EPOCHS": 1, "ADVERSARIAL": False})
+    assert not folder.exists()
+    folder, _ = run_script(srgan, **{**constants, "EPOCHS": 0})
+    before, kept = map(keras.saving.load_model, (start, folder / "start.keras"))
+    assert not any(moved(weights_of(before), kept))
 
 
 @pytest.mark.slow
@@ -432,6 +448,11 @@ def test_stages_can_be_trained_further(run_script, tmp_path, small_discriminator
     assert (first / "model.keras").stat().st_mtime_ns == before
     assert "ADVERSARIAL_WEIGHT changed from 0.01 to 0.02: kept" in out
 
+    # More epochs of stage one start stage two over.
+    _, out = run_script(srgan, **{**TINY["srgan"], "EPOCHS": 3, "GAN_EPOCHS": 0})
+    assert "EPOCHS of SRResNet changed from 2 to 3" in out
+    second = second.with_name(f"{second.name}.1")
+
     # Both networks can be trained further.
     constants = {
         "EPOCHS": 0,
@@ -441,7 +462,7 @@ def test_stages_can_be_trained_further(run_script, tmp_path, small_discriminator
     further, out = run_script(
         srgan, **{**TINY["srgan"], **constants}, RESULTS=str(tmp_path / "further")
     )
-    assert out.count("Starting from") == 3  # and stage two from stage one
+    assert out.count("Starting from") == 2
     rows = [row["name"] for row in read_csv(further / "scores.csv")]
     assert rows == ["bicubic", "start", "SRGAN"]
     history = read_csv(further / "history.csv")
@@ -506,6 +527,17 @@ def test_vgg19_out_of_reach_is_reported_before_stage_one(run_script, tmp_path):
     constants = {**TINY["srgan"], "CONTENT_LOSS": "vgg54", "VGG_WEIGHTS": "nowhere.h5"}
     with pytest.raises(ValueError, match="VGG_WEIGHTS = 'nowhere.h5'"):
         run_script(srgan, **constants)
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("patch_size, content_loss", [(4, "mae"), (7, "lpips")])
+def test_patches_too_small_for_the_loss_are_reported_before_stage_one(
+    patch_size, content_loss, run_script, tmp_path, made_up_weights
+):
+    constants = {"PATCH_SIZE": patch_size, "CONTENT_LOSS": content_loss}
+    constants["VGG_WEIGHTS"] = str(made_up_weights / "vgg16.ckpt")
+    with pytest.raises(ValueError, match=f"PATCH_SIZE = {patch_size} with SCALE = 2 "):
+        run_script(srgan, **{**TINY["srgan"], **constants})
     assert not (tmp_path / "results").exists()
 
 

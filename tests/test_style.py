@@ -23,7 +23,7 @@ CORE = (
     "self_ensemble scoring batch_scores imagenet lpips niqe state interrupts calibration web"
 ).split()
 # Parts of main() that are functions of their own.
-STAGES = {"srgan": {"train_srresnet", "train_srgan"}}
+STAGES = {"srgan": {"train_srresnet", "train_srgan", "compile_networks"}}
 
 # Every module of ours by its name: "edsr", "core.files", "tools.notebook", ...
 MODULES = {
