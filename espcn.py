@@ -128,10 +128,18 @@ def build_espcn(
         float32 pixels [batch, h*scale, w*scale, channels].
 
     Raises:
-        ValueError: if scale is not a positive integer.
+        ValueError: if scale is not a positive integer, or Keras does not know the
+            activation.
     """
     if scale != int(scale) or scale < 1:
         raise ValueError(f"SCALE = {scale}: ESPCN enlarges by whole numbers.")
+    try:
+        keras.activations.get(activation)
+    except ValueError as error:
+        raise ValueError(
+            f"NETWORK: {activation!r} is not an activation of Keras, such as 'relu' or "
+            "'tanh'."
+        ) from error
     inputs = keras.Input((None, None, channels), name="lr")
     pixels = layers.Rescaling(1 / 255, dtype="float32", name="scale_in")(inputs)
     x = pixels
@@ -238,9 +246,11 @@ def main():
             vgg = training.load_features("vgg16", ["block5_relu3"], VGG_WEIGHTS)
         elif LOSS != "mse":
             raise ValueError(f'LOSS = {LOSS!r} is neither "mse" nor "mse+vgg".')
+        loss = make_loss(vgg)
+        training.check_patch_size(loss, PATCH_SIZE, SCALE, NETWORK["channels"])
         model.compile(
             optimizer=keras.optimizers.Adam(learning_rate),
-            loss=make_loss(vgg),
+            loss=loss,
             metrics=[metrics.PSNR(shave=SCALE, luma=True)],
         )
     train, validation, test = data.load_splits(

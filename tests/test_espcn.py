@@ -192,6 +192,17 @@ def test_start_of_further_training_is_scored(run_script, tmp_path):
     assert [row["name"] for row in scores] == ["bicubic", "start", "ESPCN", "ESPCN+"]
 
 
+def test_patches_too_small_for_vgg_are_reported_first(run_script, made_up_weights):
+    constants = {"LOSS": "mse+vgg", "VGG_WEIGHTS": str(made_up_weights / "vgg16.ckpt")}
+    with pytest.raises(ValueError, match="PATCH_SIZE = 5 with SCALE = 3 .*: raise"):
+        run_script(espcn, **{**TINY["espcn"], **constants, "PATCH_SIZE": 5})
+
+
+def test_unknown_activation_is_named():
+    with pytest.raises(ValueError, match="NETWORK: 'rellu' is not an activation"):
+        espcn.build_espcn(activation="rellu")
+
+
 def test_run_on_rgb_leaves_a_network_of_rgb(run_script):
     """Of the constant NETWORK = RGB, by its name, as the command line takes it."""
     constants = {**TINY["espcn"], "NETWORK": "RGB", "SCALE": 2}
