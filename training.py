@@ -273,8 +273,8 @@ def open_run(
         `Run`, with `folder`, `epoch`, `step` and `callbacks` for fit.
 
     Raises:
-        ValueError: if another process trains in this folder, or initial weights cannot
-            be loaded.
+        ValueError: if another process trains in this folder, a network is missing from
+            it, or initial weights cannot be loaded.
         OSError: naming the folder, if it cannot be written.
     """
     settings = {key: value for key, value in settings.items() if key != "RESULTS"}
@@ -439,10 +439,9 @@ def _restore(run):
     if not (run.folder / STATE).exists():
         return False, [f"No {STATE} in {run.folder}"]
     try:
-        values, facts = state.read(run.folder / STATE)
+        values, old, found = _read_state(run.folder / STATE)
     except ValueError as error:
         return False, [str(error)]
-    old = facts.pop("settings")
     if datasets.is_same(old["DATASET"], run.settings["DATASET"]):
         old["DATASET"] = run.settings["DATASET"]  # perhaps spelled as "photos/" before
     changes = [
@@ -450,18 +449,45 @@ def _restore(run):
         for key in sorted(old.keys() | run.settings.keys())
         if key != "EPOCHS" and old.get(key) != run.settings.get(key)
     ]
-    pictures = facts.setdefault("pictures", run.state.pictures)
-    if pictures != run.state.pictures and not changes:
+    found.pictures = found.pictures or run.state.pictures  # older versions noted none
+    if found.pictures != run.state.pictures and not changes:
         changes = [f"The pictures of {run.settings['DATASET']} changed"]
     variables = _variables(run.model)
     if [v.shape for v in values] != [tuple(v.shape) for v in variables]:
         changes = changes or ["The network changed"]
     if changes:
-        return False, (changes if facts["epoch"] else [])  # nothing to keep in epoch 0
+        return False, (changes if found.epoch else [])  # nothing to keep in epoch 0
     for variable, value in zip(variables, values):
         variable.assign(value)
-    run.state = State(**facts)
+    run.state = found
+    _check_files(run)
     return True, []
+
+
+def _read_state(path):
+    """Reads `state.npz`: (list of arrays, settings, `State`).
+
+    Raises:
+        ValueError: naming the file, if it is damaged or of another version.
+    """
+    values, facts = state.read(path)
+    try:
+        settings = facts.pop("settings")
+        settings["DATASET"], facts["epoch"]  # of every version
+        return values, settings, State(**facts)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged or of another version") from error
+
+
+def _check_files(run):
+    """Refuses a folder from which a network that the report needs was taken away."""
+    files = [f"{name}.keras" for name in run.networks if run.history]
+    files += [_start_file(name) for name in run.scored if run.start]
+    for path in [run.folder / file for file in files]:
+        if not path.exists():
+            raise ValueError(
+                f"{path} is missing: put it back, or move {run.folder} away to start over."
+            )
 
 
 # --- Callbacks -------------------------------------------------------------------------

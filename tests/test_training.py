@@ -9,6 +9,7 @@ import types
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 import data
@@ -219,7 +220,7 @@ def test_initial_weights_are_needed_at_the_start_alone(run_edsr, tmp_path):
     further = {"INITIAL_WEIGHTS": str(folder / "model.keras"), "LEARNING_RATE": 1e-5}
     _, out = run_edsr(**further)
     assert "Starting from" in out and "LEARNING_RATE changed" in out
-    (folder / "model.keras").unlink()
+    (folder / "model.keras").write_text("no network")
     _, out = run_edsr(**further, EPOCHS=3)
     assert "Resuming " in out and "Starting from" not in out
 
@@ -427,6 +428,45 @@ def test_damaged_state_is_moved_aside(run_edsr):
     folder, out = run_edsr(EPOCHS=1)
     assert "state.npz is damaged: kept the previous run as" in out
     assert (folder.with_name(f"{folder.name}.1") / "model.keras").exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda facts: {**facts, "later": 1},  # as a later version may write it
+        lambda facts: {**facts, "settings": {}},
+        lambda facts: {**facts, "settings": []},
+        lambda facts: {"settings": facts["settings"]},
+        lambda facts: {"epoch": 1},
+        lambda facts: [facts],
+        lambda facts: 1,
+    ],
+)
+def test_state_of_another_form_is_damaged(damage, tmp_path, tiny_network):
+    model = tiny_network(2)
+    model.compile("sgd", "mae")
+    settings = {"SCALE": 2, "DATASET": "some", "EPOCHS": 2, "STEPS_PER_EPOCH": 1}
+    run = training.open_run(model, tmp_path, "edsr", settings)
+    arrays, facts = states.read(run.folder / training.STATE)
+    states.write(run.folder / training.STATE, arrays, damage(facts))
+    again = training.open_run(model, tmp_path, "edsr", settings)
+    assert again.epoch == 0 and again.folder == run.folder
+    assert (tmp_path / "edsr_x2_some.1" / training.STATE).exists()
+
+
+@pytest.mark.parametrize("file", ["model.keras", "start.keras"])
+def test_missing_network_is_named_before_the_training(file, tmp_path, tiny_network):
+    model = tiny_network(2)
+    model.compile("sgd", "mae")
+    settings = {"SCALE": 2, "DATASET": "some", "EPOCHS": 2, "STEPS_PER_EPOCH": 1}
+    run = training.open_run(model, tmp_path, "edsr", settings)
+    run.state.further = True
+    crops = noise(2, 16, 16, 3), noise(2, 32, 32, 3)
+    run.score_start(tf.data.Dataset.from_tensors(crops))
+    training.open_run(model, tmp_path, "edsr", settings)
+    (run.folder / file).unlink()
+    with pytest.raises(ValueError, match=f"{file} is missing: put it back, or move "):
+        training.open_run(model, tmp_path, "edsr", settings)
 
 
 def test_results_that_cannot_be_written_are_named(run_edsr, tmp_path):
