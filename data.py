@@ -175,7 +175,8 @@ def _find_splits(dataset, scale, degradation):
             own = [track for track in datasets.TRACKS if track not in DEGRADATIONS]
             raise ValueError(
                 f"DEGRADATION = {name!r} is not one of {', '.join(DEGRADATIONS)}, nor, for "
-                f"DIV2K, of {', '.join(own)}."
+                f"DIV2K, of {', '.join(own)}. Several are set with two pairs of quotes: "
+                "DEGRADATION=\"'bicubic', 'realistic'\"."
             )
     if not isinstance(scale, (int, np.integer)) or scale < 1:
         raise ValueError(f"SCALE = {scale!r} is not a whole number above 0.")
@@ -262,9 +263,14 @@ def training_batches(
         HR [batch, patch*scale, patch*scale, 3]).
 
     Raises:
-        ValueError: for a picture smaller than a patch, naming it, or pairs that do not
-            fit the scale.
+        ValueError: for a picture smaller than a patch, naming it, pairs that do not fit
+            the scale, or other arguments that are impossible.
     """
+    if patch_size < 1 or batch_size < 1 or not 0 <= noise < np.inf:
+        raise ValueError(
+            f"patch_size = {patch_size} and batch_size = {batch_size} must be 1 or more, "
+            f"and noise = {noise} finite, 0 or more."
+        )
     hardware.keep_tensorflow_off_gpu()
     pictures = decoded.pictures_of(pairs, scale)
     decoded.check_sizes(pictures, patch_size)

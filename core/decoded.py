@@ -116,7 +116,8 @@ def pictures_of(pairs, scale):
     """The decoded pictures of a dataset of (LR, HR) pairs, from `as_dataset` or not.
 
     Raises:
-        ValueError: if the pairs are not uint8 RGB, or HR is not LR times the scale.
+        ValueError: if this is no dataset or an empty one, the pairs are not uint8 RGB, or
+            HR is not LR times the scale.
     """
     if hasattr(pairs, "pictures"):
         if pairs.pictures.scale != scale:
@@ -124,7 +125,15 @@ def pictures_of(pairs, scale):
                 f"These pairs were loaded for scale {pairs.pictures.scale}, not {scale}."
             )
         return pairs.pictures
-    return to_memory(_checked(pairs.as_numpy_iterator(), scale), scale)
+    if not isinstance(pairs, tf.data.Dataset):
+        raise ValueError(
+            "Pairs must be a tf.data.Dataset, as data.load makes it, not a "
+            f"{type(pairs).__name__}."
+        )
+    pictures = to_memory(_checked(pairs.as_numpy_iterator(), scale), scale)
+    if not pictures.names:
+        raise ValueError("There are no pairs in this dataset.")
+    return pictures
 
 
 def _checked(pairs, scale):

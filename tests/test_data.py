@@ -43,6 +43,10 @@ from helpers import names
         (("split", "training", 4), 'split has no "training" pictures, only "train"'),
         (("two", "all", 4, ()), r"DEGRADATION = \(\) is not one of bicubic, area"),
         (("two", "all", 4, "blur"), "DEGRADATION = 'blur' is not one of bicubic, area"),
+        (
+            ("two", "all", 4, "bicubic,area"),
+            "'bicubic,area' is not .*quotes: DEGRADATION=\"'bicubic', 'realistic'\"",
+        ),
     ],
 )
 def test_errors_say_what_and_where(
@@ -209,6 +213,24 @@ def test_noise_is_on_lr_alone():
 def test_picture_smaller_than_patch_is_named(pairs):
     with pytest.raises(ValueError, match=r"c\.png is 25x40 .* PATCH_SIZE = 26"):
         data.training_batches(pairs, 2, patch_size=26)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"noise": np.nan}, {"noise": -3}, {"patch_size": 0}, {"batch_size": 0}],
+)
+def test_impossible_batches_are_refused(wrong, pairs):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=f"{name} = {value} .*or more"):
+        data.training_batches(pairs, 2, **wrong)
+
+
+@pytest.mark.parametrize("cut", [data.training_batches, data.validation_batches])
+def test_what_is_no_dataset_with_pairs_in_it_is_refused(cut, pairs):
+    with pytest.raises(ValueError, match="as data.load makes it, not a list"):
+        cut([*pairs.as_numpy_iterator()], 2)
+    with pytest.raises(ValueError, match="There are no pairs in this dataset"):
+        cut(pairs.take(0), 2)
 
 
 def test_validation_batches_are_equal_and_complete(pairs):
