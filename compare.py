@@ -69,7 +69,8 @@ from core.files import named_errors
 
 def name_of(path):
     """The name in the table: that of the run's folder, or that of the file."""
-    return path.resolve().parent.name if path.stem.startswith("model") else path.stem
+    of_run = re.fullmatch(r"model(_x\d+)?", path.stem)
+    return path.resolve().parent.name if of_run else path.stem
 
 
 def scale_of(paths):
@@ -88,7 +89,8 @@ def load_networks(paths, scale):
         dict from name to `keras.Model`.
 
     Raises:
-        ValueError: if a file has no network, or two have the same name.
+        ValueError: if a file has no network, two have the same name, or one has the name
+            of another row.
     """
     networks = {}
     for path in paths:
@@ -97,6 +99,11 @@ def load_networks(paths, scale):
         name = name_of(path)
         if its_scale != scale:
             print(f"Left out: {path} enlarges by {its_scale}, not by --scale {scale}")
+        elif name == "bicubic" or name.endswith("+"):
+            raise ValueError(
+                f"{path} would be called {name}, as rows of bicubic or self-ensemble are: "
+                "rename it."
+            )
         elif name in networks:
             raise ValueError(f"{path} would be the second {name}: rename one of them.")
         else:
@@ -140,6 +147,7 @@ def choose_networks(named, scale):
         Their files, a list of `pathlib.Path`; and a dict from name to `keras.Model`.
     """
     paths = named or sorted(pathlib.Path("results").glob("*/model*.keras"))
+    paths = [*{path.resolve(): path for path in paths}.values()]  # each once
     networks = load_networks(paths, scale)
     if not (networks or named):
         paths = sorted(upscale.WEIGHTS.glob(f"*_x{scale}.keras"))
