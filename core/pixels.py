@@ -147,8 +147,8 @@ def seems_out_of_range(low, high, dtype, max_val=255):
     """Whether pixels are plainly not from 0 to `max_val`.
 
     Interpolation overshoots a little, so only a quarter beyond either end is plain. So are
-    floating-point pixels that differ, but do not go beyond 1. A constant picture may be
-    black.
+    floating-point pixels that differ, but do not go beyond 1, and boolean ones. A constant
+    picture may be black.
 
     Args:
         low, high: the smallest and the largest pixel: floats, or for several pictures
@@ -160,7 +160,7 @@ def seems_out_of_range(low, high, dtype, max_val=255):
         bool, or tensor of bool.
     """
     beyond = (low < -high / 4) | (high > 1.25 * max_val)
-    if "float" in str(dtype) and max_val > 1:
+    if max_val > 1 and any(kind in str(dtype) for kind in ("float", "bool")):
         return beyond | ((low < high) & (high <= 1))
     return beyond
 

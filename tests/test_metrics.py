@@ -211,6 +211,8 @@ def test_other_ranges_are_refused_or_meant(score):
         hr_of, sr_of = (low + image * (-2 * low / 255) for image in (hr, sr))
         with pytest.raises(ValueError, match=f"hr has pixels from {low} to "):
             score(hr_of, sr_of)
+    with pytest.raises(ValueError, match="hr has pixels from 0 to 1, not from 0 to 2"):
+        score(hr > 99, sr > 99)
     with pytest.raises(
         ValueError, match="sr has pixels from 0 to 1, not from 0 to 255"
     ):
