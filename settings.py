@@ -56,7 +56,11 @@ def start_command():
 
 
 def _print_error(kind, error, trace):
-    """Prints an error: without its traceback, if it was raised here on purpose."""
+    """Prints an error: without its traceback, if it is Ctrl-C or was raised here on
+    purpose."""
+    if issubclass(kind, KeyboardInterrupt):
+        print("\nInterrupted.", file=sys.stderr)
+        return
     frame, number = list(traceback.walk_tb(trace))[-1]
     file = frame.f_code.co_filename
     # Not somewhere below: there may be an environment with its libraries.
