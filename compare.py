@@ -35,7 +35,11 @@ def parse_arguments():
         help="scored: test pictures or, where there are none, those held out for "
         "validation; all: every picture of a folder that is a benchmark, such as Set5",
     )
-    add("--scale", type=int, help="that of the first network named, or else 4")
+    add(
+        "--scale",
+        type=int,
+        help="default: the scale of the first network named, or 4",
+    )
     add(
         "--degradation",
         default="bicubic",
@@ -43,7 +47,7 @@ def parse_arguments():
     )
     add(
         "--self-ensemble",
-        nargs="*",
+        nargs="+",
         default=[],
         metavar="NAME",
         help="names in the table of networks to score with self-ensemble as well",
@@ -65,6 +69,8 @@ import training
 import upscale
 from core import folders, state
 from core.files import named_errors
+
+OPTIONS = {"DATASET": "--data", "DEGRADATION": "--degradation", "SCALE": "--scale"}
 
 
 def name_of(path):
@@ -167,10 +173,19 @@ def prepare_output(folder):
             (folder / f"comparison{ending}.png").unlink(missing_ok=True)
 
 
+def _with_options(sentence):
+    """The sentence with the options of this command for the constants of scripts."""
+    for constant, option in OPTIONS.items():
+        sentence = re.sub(rf"\b{constant}\b( =)?", option, sentence)
+    return sentence
+
+
 def main():
     options = parse_arguments()
     try:
-        scale = options.scale or scale_of(options.networks)
+        scale = options.scale
+        if scale is None:
+            scale = scale_of(options.networks)
         paths, networks = choose_networks(options.networks, scale)
         if (options.output / training.STATE).exists():
             raise ValueError(
@@ -181,7 +196,7 @@ def main():
             raise ValueError(
                 f"--self-ensemble {unknown.pop()}: not one of {[*networks]}."
             )
-        degradation = tuple(options.degradation.split(","))
+        degradation = tuple(name.strip() for name in options.degradation.split(","))
         pairs = data.load(options.data, options.split, scale, degradation)
         if scale == 1 and all((lr == hr).all() for lr, hr in pairs.as_numpy_iterator()):
             raise ValueError(
@@ -202,8 +217,7 @@ def main():
         metrics.print_table(scores)
         results.write_scores(options.output / "scores.csv", scores)
     except (ValueError, OSError) as error:
-        # In training scripts the dataset is a constant.
-        sys.exit(f"compare.py: {re.sub('DATASET( =)?', '--data', str(error))}")
+        sys.exit(f"compare.py: {_with_options(str(error))}")
     print(f"Table and pictures are in {options.output}")
 
 

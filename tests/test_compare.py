@@ -208,6 +208,13 @@ def test_errors_are_one_line(results, smooth_pictures, monkeypatch, run_command)
     (results / "results/run/state.npz").touch()
     for arguments, message in {
         ("--scale", "5"): "compare.py: No network for --scale 5: train one",
+        ("--scale", "0"): "compare.py: No network for --scale 0: train one",
+        (
+            "--scale",
+            "2",
+            "--degradation",
+            "web, blur",
+        ): "compare.py: --degradation 'blur' is not one of bicubic",
         ("--self-ensemble", "x", "--scale", "2"): "--self-ensemble x: not one of",
         ("nowhere.keras",): "compare.py: nowhere.keras: there is no such file",
         (
@@ -227,6 +234,7 @@ def test_errors_are_one_line(results, smooth_pictures, monkeypatch, run_command)
     }.items():
         message_of_all, _ = run_command(compare, *arguments)
         assert message in message_of_all and "\n" not in message_of_all
+    assert run_command(compare, "--self-ensemble")[0] == 2  # without a name
 
 
 def test_pictures_stay_until_others_are_drawn(results):
