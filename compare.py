@@ -35,7 +35,11 @@ def parse_arguments():
         help="scored: test pictures or, where there are none, those held out for "
         "validation; all: every picture of a folder that is a benchmark, such as Set5",
     )
-    add("--scale", type=int, help="that of the first network named, or else 4")
+    add(
+        "--scale",
+        type=int,
+        help="default: the scale of the first network named, or 4",
+    )
     add(
         "--degradation",
         default="bicubic",
@@ -43,7 +47,7 @@ def parse_arguments():
     )
     add(
         "--self-ensemble",
-        nargs="*",
+        nargs="+",
         default=[],
         metavar="NAME",
         help="names in the table of networks to score with self-ensemble as well",
@@ -66,10 +70,13 @@ import upscale
 from core import folders, state
 from core.files import named_errors
 
+OPTIONS = {"DATASET": "--data", "DEGRADATION": "--degradation", "SCALE": "--scale"}
+
 
 def name_of(path):
     """The name in the table: that of the run's folder, or that of the file."""
-    return path.resolve().parent.name if path.stem.startswith("model") else path.stem
+    of_run = re.fullmatch(r"model(_x\d+)?", path.stem)
+    return path.resolve().parent.name if of_run else path.stem
 
 
 def scale_of(paths):
@@ -88,7 +95,8 @@ def load_networks(paths, scale):
         dict from name to `keras.Model`.
 
     Raises:
-        ValueError: if a file has no network, or two have the same name.
+        ValueError: if a file has no network, two have the same name, or one has the name
+            of another row.
     """
     networks = {}
     for path in paths:
@@ -97,6 +105,11 @@ def load_networks(paths, scale):
         name = name_of(path)
         if its_scale != scale:
             print(f"Left out: {path} enlarges by {its_scale}, not by --scale {scale}")
+        elif name == "bicubic" or name.endswith("+"):
+            raise ValueError(
+                f"{path} would be called {name}, as rows of bicubic or self-ensemble are: "
+                "rename it."
+            )
         elif name in networks:
             raise ValueError(f"{path} would be the second {name}: rename one of them.")
         else:
@@ -140,6 +153,7 @@ def choose_networks(named, scale):
         Their files, a list of `pathlib.Path`; and a dict from name to `keras.Model`.
     """
     paths = named or sorted(pathlib.Path("results").glob("*/model*.keras"))
+    paths = [*{path.resolve(): path for path in paths}.values()]  # each once
     networks = load_networks(paths, scale)
     if not (networks or named):
         paths = sorted(upscale.WEIGHTS.glob(f"*_x{scale}.keras"))
@@ -159,10 +173,19 @@ def prepare_output(folder):
             (folder / f"comparison{ending}.png").unlink(missing_ok=True)
 
 
+def _with_options(sentence):
+    """The sentence with the options of this command for the constants of scripts."""
+    for constant, option in OPTIONS.items():
+        sentence = re.sub(rf"\b{constant}\b( =)?", option, sentence)
+    return sentence
+
+
 def main():
     options = parse_arguments()
     try:
-        scale = options.scale or scale_of(options.networks)
+        scale = options.scale
+        if scale is None:
+            scale = scale_of(options.networks)
         paths, networks = choose_networks(options.networks, scale)
         if (options.output / training.STATE).exists():
             raise ValueError(
@@ -173,7 +196,7 @@ def main():
             raise ValueError(
                 f"--self-ensemble {unknown.pop()}: not one of {[*networks]}."
             )
-        degradation = tuple(options.degradation.split(","))
+        degradation = tuple(name.strip() for name in options.degradation.split(","))
         pairs = data.load(options.data, options.split, scale, degradation)
         if scale == 1 and all((lr == hr).all() for lr, hr in pairs.as_numpy_iterator()):
             raise ValueError(
@@ -194,8 +217,7 @@ def main():
         metrics.print_table(scores)
         results.write_scores(options.output / "scores.csv", scores)
     except (ValueError, OSError) as error:
-        # In training scripts the dataset is a constant.
-        sys.exit(f"compare.py: {re.sub('DATASET( =)?', '--data', str(error))}")
+        sys.exit(f"compare.py: {_with_options(str(error))}")
     print(f"Table and pictures are in {options.output}")
 
 

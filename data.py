@@ -49,6 +49,8 @@ __all__ = [
 ]
 
 
+SPLITS = "train", "validation", "test", "scored", "all"
+
 # --- Datasets -------------------------------------------------------------------------
 
 
@@ -88,12 +90,14 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
         in the order of their file names, with known cardinality.
 
     Raises:
-        ValueError: for an unknown name, a built-in one that a folder here has, too, a
+        ValueError: for an unknown name, a built-in name that is also a folder here, a
             folder that is missing or empty, a split that is not there, a picture that
             cannot be read or is too small, to be scored or for `smallest`, or a pair that
             does not fit, naming it; or for a download that fails, naming the way out.
         OSError: if drawn or decoded pictures cannot be written into the Keras cache.
     """
+    if split not in SPLITS:
+        raise ValueError(f"split = {split!r} is not one of {', '.join(SPLITS)}.")
     splits = _find_splits(dataset, scale, degradation)
     if split == "scored":
         split = datasets.scored_split(splits)
@@ -193,12 +197,19 @@ def _open(splits, dataset, scale, names):
         if split in splits:
             continue
         if list(splits) == ["all"]:
-            raise ValueError(f"{dataset} needs two pictures or more: one is held out.")
+            raise ValueError(
+                f"{dataset} needs two pictures or more, since one is held out: add some, "
+                "or score networks on all there are with compare.py --split all."
+            )
         known = ", ".join(f'"{name}"' for name in splits)
+        way_out = (
+            f"a folder of pictures needs {split}/ beside them (DIV2K's zips: "
+            "DIV2K_train_HR/ and DIV2K_valid_HR/)"
+        )
+        if split == "all":
+            way_out = "it is for a folder that is not split, such as a benchmark"
         raise ValueError(
-            f'{dataset} has no "{split}" pictures, only {known}: a folder of pictures '
-            f"needs {split}/ beside them (DIV2K's zips: DIV2K_train_HR/ and "
-            "DIV2K_valid_HR/)."
+            f'{dataset} has no "{split}" pictures, only {known}: {way_out}.'
         )
     opened = {split: splits[split]() for split in dict.fromkeys(names)}
     label = f"{dataset}, {names[0]}" if len(names) == 1 else dataset
@@ -405,7 +416,7 @@ def main():
     parser.add_argument("--degradation", default="bicubic", help="one, or several: a,b")
     parser.add_argument("--output", default="results", help="folder for the picture")
     options = parser.parse_args()
-    degradation = tuple(options.degradation.split(","))
+    degradation = tuple(name.strip() for name in options.degradation.split(","))
     path = pathlib.Path(options.dataset).expanduser()
     picture = pathlib.Path(options.output) / f"pairs_{path.name}_x{options.scale}.png"
     warnings.filterwarnings("ignore", module="PIL")  # whose warnings name no file

@@ -14,6 +14,7 @@ import argparse
 import os
 import pathlib
 import sys
+import tempfile
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
@@ -73,7 +74,9 @@ def export(
             backend is not TensorFlow, or if the exported network gives a different picture.
         OSError: if the output cannot be written.
     """
-    import keras  # here, so that the command finds mistakes before that takes seconds
+    # Here, so that the command finds mistakes before that takes seconds.
+    import keras
+    import tensorflow as tf
 
     from core.networks import as_network
 
@@ -105,6 +108,8 @@ def export(
                 f"{format} needs a package that is not installed ({error.name}): "
                 "pip install -r requirements-export.txt"
             ) from error
+        except tf.errors.OpError as error:  # as of a full disk
+            raise OSError(error.message) from error
         if precision == "float32":
             return _check_difference(model, run, format, size)
         if not size:  # another than that of the calibration
@@ -144,8 +149,9 @@ def check_output(format, output):
         raise ValueError(f"{output} exists: remove it, or choose another name.")
     if output.suffix != SUFFIXES[format] and SUFFIXES[format]:
         raise ValueError(f"{output} must end with {SUFFIXES[format]}.")
+    there = next(folder for folder in output.parents if folder.exists())
     with named_errors(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=there).close()
 
 
 def _check_difference(model, run, format, size):

@@ -6,6 +6,7 @@ on whole pictures.
 """
 
 import functools
+import operator
 import time
 from concurrent import futures
 
@@ -220,7 +221,7 @@ def evaluate(model, pairs, self_ensemble=False, name="Evaluating", verbose=1):
 
     Args:
         model: a network, or None for MATLAB's bicubic.
-        pairs: dataset from `data.load`, or any sequence of uint8 (LR, HR) pictures.
+        pairs: dataset from `data.load`, or any other (LR, HR) pictures in uint8.
         self_ensemble: as in `upscale.upscale`.
         name: title of the progress bar.
         verbose: 0 prints nothing, 1 a progress bar.
@@ -234,7 +235,7 @@ def evaluate(model, pairs, self_ensemble=False, name="Evaluating", verbose=1):
         where what they need is not installed (docs/protocol.md).
 
     Raises:
-        ValueError: as `psnr` and `ssim`, or as `upscale.upscale`.
+        ValueError: as `psnr` and `ssim`, or as `upscale.upscale`, or if there are no pairs.
     """
     pictures = evaluate_each(model, pairs, self_ensemble, name, verbose)
     return mean_scores(model, [row for *_, row in pictures])
@@ -254,7 +255,8 @@ def evaluate_each(model, pairs, self_ensemble=False, name="Evaluating", verbose=
     compiled = set()
     if verbose:
         print(name)
-        progress = keras.utils.Progbar(len(pairs), unit_name="picture")
+        count = operator.length_hint(pairs) or None  # a generator does not know
+        progress = keras.utils.Progbar(count, unit_name="picture")
     for lr, hr in pairs:
         lr, hr = _as_uint8(lr, "LR"), _as_uint8(hr, "HR")
         scale = pixels.scale_between(lr, hr)
@@ -319,6 +321,8 @@ def _as_uint8(image, name):
 
 def mean_scores(model, rows):
     """What `evaluate` returns, from the scores of each picture, a list of dicts."""
+    if not rows:
+        raise ValueError("There are no pictures to score.")
     counting = [row for row in rows if not row["flat"]]
     scores = {}
     for key in rows[0]:

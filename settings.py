@@ -34,14 +34,14 @@ def start_command():
     line. In a notebook, or where a script is imported, they stay exceptions.
 
     Raises:
-        ValueError: if KERAS_BACKEND names no backend that is here.
+        ValueError: if KERAS_BACKEND is not supported or not installed.
     """
     if hasattr(sys.stdout, "reconfigure"):  # Jupyter's, in %run, is different
         sys.stdout.reconfigure(errors="backslashreplace")
     sys.excepthook = _print_error
-    # TensorFlow would warn that it prepares anew for pictures of other sizes.
+    # TensorFlow would warn about retracing for each new picture size.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    # Of the environment alone, as keras.json often stems from another project.
+    # Only the environment variable counts; keras.json often belongs to another project.
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
     os.environ["KERAS_BACKEND"] = backend
     if backend not in BACKENDS:
@@ -56,10 +56,14 @@ def start_command():
 
 
 def _print_error(kind, error, trace):
-    """Prints an error: without its traceback, if it was raised here on purpose."""
+    """Prints an error: without its traceback, if it is Ctrl-C or was raised here on
+    purpose."""
+    if issubclass(kind, KeyboardInterrupt):
+        print("\nInterrupted.", file=sys.stderr)
+        return
     frame, number = list(traceback.walk_tb(trace))[-1]
     file = frame.f_code.co_filename
-    # Not somewhere below: there may be an environment with its libraries.
+    # Not in subfolders: a virtual environment may be there.
     ours = pathlib.Path(file).resolve().parent in (PROJECT, PROJECT / "core")
     on_purpose = linecache.getline(file, number).lstrip().startswith("raise ")
     if ours and on_purpose and issubclass(kind, (ValueError, OSError)):

@@ -71,8 +71,8 @@ def parse_arguments():
     add(
         "--large",
         action="store_true",
-        help="also pictures in folders that have more than 179 megapixels, which damaged "
-        "files claim to have, too; files that are named are always taken",
+        help="also enlarge pictures of more than 179 megapixels found in folders; damaged "
+        "files often claim such sizes. Files you name are always enlarged",
     )
     add(
         "--keep-hidden",
@@ -140,9 +140,8 @@ def upscale_file(
         What was assumed, and lost on the way, in sentences, or an empty string.
 
     Raises:
-        ValueError: if the picture cannot be read, or if the target has another suffix,
-            or the result would be larger than its format can hold, or transparent and
-            that JPEG, or black.
+        ValueError: if the picture cannot be read, if the target has another suffix, or if
+            the result is too large for its format, transparent in JPEG, or all black.
         OSError: if the result cannot be written.
         MemoryError: if there is not enough memory.
     """

@@ -12,8 +12,9 @@ PACKAGE = "super_resolution"  # in saved files
 class _PerImage(keras.metrics.Mean):
     """Mean of a score over the images, on pixels clipped and rounded as in a saved file.
 
-    Flat images have no weight. What depends on pixels, a graph cannot refuse: such images
-    are counted, and `result` refuses them, which fit() and evaluate() call after an epoch.
+    Flat images have no weight. A graph cannot raise an error that depends on pixel values:
+    such images are counted, and `result`, which fit() and evaluate() call after an epoch,
+    refuses them.
     """
 
     window = 1  # side in pixels of the smallest image that has a score

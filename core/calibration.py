@@ -9,6 +9,7 @@ from core.images import is_named_as_picture, read_image
 from core.leaves import draw_leaves
 from core.pairs import spread
 from core.pixels import bicubic_resize, luma
+from core.scoring import is_flat
 
 SIDE = 96  # of the pictures, unless their size is fixed
 PIXELS = 75_000  # to calibrate on; more take longer and change little
@@ -48,13 +49,18 @@ def samples(size, channels, folder=None):
         room for one alone, it is in both.
 
     Raises:
-        ValueError: as `find_pictures`, or if a picture cannot be read.
+        ValueError: as `find_pictures`, if a picture cannot be read, or if all are of one
+            colour, which would hide how far int8 is from the network.
     """
     height, width = size or (SIDE, SIDE)
     count = 2 * int(np.clip(PIXELS // (height * width), 1, MOST))
     if folder:
         paths = spread(find_pictures(pathlib.Path(folder)), count)
         pictures = _cut_from(paths, height, width, -(-count // len(paths)))
+        if all(map(is_flat, pictures)):
+            raise ValueError(
+                f"{folder} contains only pictures of one colour: calibrate on photographs."
+            )
     else:
         pictures = [_draw(height, width, seed) for seed in range(count)]
     if channels == 1:

@@ -49,7 +49,7 @@ def decode(source, scale, smallest=1):
     read from there by this and all later runs.
 
     Args:
-        source: `folders.Source`.
+        source: `sources.Source`.
         scale: integer factor between LR and HR.
         smallest: side in pixels that all LR pictures must have.
 
@@ -151,8 +151,8 @@ def _checked(pairs, scale):
 
 
 def fingerprint(datasets):
-    """Tells these pictures from others: a hash of the file names, wherever the folder is,
-    and sizes of the pictures of several datasets from `as_dataset`."""
+    """Identifies the pictures of several datasets from `as_dataset`: a hash of their sizes
+    and of their file names, wherever the folder is."""
     content = []
     for pictures in (pairs.pictures for pairs in datasets):
         names = [pathlib.Path(name).name for name in pictures.names]

@@ -14,7 +14,8 @@ def whole_file(path):
     """Writes a file whole or not at all, or a folder that is new.
 
     Args:
-        path: `pathlib.Path` of the file; the folder it lies in is made if it is missing.
+        path: `pathlib.Path` of the file; folders on the way to it that are missing are made,
+            and removed again if the writing fails.
 
     Yields:
         A path beside it, with the same suffix, to write to. It replaces `path` at the
@@ -23,10 +24,11 @@ def whole_file(path):
     Raises:
         OSError: naming the file, if it cannot be written.
     """
-    # Not the process id: machines that share a folder may use the same one. Nor the name
-    # of the file, to which nothing may be left to add.
+    # Not the process id: machines that share a folder may use the same one. Nor the file's
+    # own name, which may already be as long as the disk allows.
     part = path.with_name(f".{uuid.uuid4().hex[:16]}.part{path.suffix}")
     with named_errors(path):
+        new = [folder for folder in path.parents if not folder.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield part
@@ -40,6 +42,9 @@ def whole_file(path):
             if part.is_dir():
                 shutil.rmtree(part)
             part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # which have something in them
+                for folder in new:
+                    folder.rmdir()
 
 
 def remove_parts(folder):
@@ -64,7 +69,7 @@ def named_errors(path):
         yield
     except OSError as error:
         reason = error.strerror or error
-        if isinstance(error, FileExistsError):
+        if isinstance(error, (FileExistsError, NotADirectoryError)):
             reason = "a file is in the way of the folder."
         named = OSError(f"{path} cannot be written: {reason}")
         named.errno = error.errno

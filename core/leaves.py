@@ -67,7 +67,12 @@ def draw_leaves(size, seed):
 
     Returns:
         uint8 array [size, size, 3].
+
+    Raises:
+        ValueError: for a side below 2.
     """
+    if size < 2:
+        raise ValueError(f"size = {size} is impossible: it must be 2 pixels or more.")
     rng = np.random.default_rng(seed)
     contrast = rng.uniform(*CONTRAST)
     depths = rng.integers(*DEPTHS, endpoint=True)

@@ -138,7 +138,7 @@ def pair_up(files, folder, scale):
     if lr and not hr:
         raise ValueError(
             f"{lr[0][0]} is an LR picture by its name, and {folder} has no HR pictures by "
-            f"theirs: {EXPECTED}. If it is no LR picture, call it otherwise."
+            f"theirs: {EXPECTED}. If it is not an LR picture, rename it."
         )
     if lr:
         return _match(hr, lr, folder, scale), [path for path, _ in neither]
@@ -229,7 +229,7 @@ def _plain(name):
     return unicodedata.normalize("NFC", name.casefold())
 
 
-# --- LR that nothing names so ---------------------------------------------------------
+# --- LR that is not named as such -----------------------------------------------------
 
 
 def _refuse_namesakes(hr, neither):

@@ -16,7 +16,7 @@ def bicubic_resize(image, height, width):
     mirrored edges. `tf.image.resize` differs on 4 to 5% of the pixels.
 
     Args:
-        image: array [H, W, C], uint8, uint16 or float.
+        image: array or tensor [H, W, C], uint8, uint16 or float.
         height: rows of the result.
         width: columns of the result.
 
@@ -25,15 +25,18 @@ def bicubic_resize(image, height, width):
         clipped, floats are not.
 
     Raises:
-        ValueError: for an array of another shape or type.
+        ValueError: for an array of another shape or type, or sizes below 1.
         TypeError: for sizes that are not whole numbers.
     """
-    if image.ndim != 3:
+    image = np.asarray(image)
+    if image.ndim != 3 or not image.size:
         raise ValueError(f"image must be [H, W, C], not of shape {image.shape}.")
     kind = image.dtype.kind
     if kind != "f" and image.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"image must be uint8, uint16 or float, not {image.dtype}.")
     height, width = operator.index(height), operator.index(width)
+    if min(height, width) < 1:
+        raise ValueError(f"Nothing can be resized to {width}x{height} pixels.")
     # float64 throughout: float32 flips the ties that scales 2 and 4 are full of.
     resized = _resize_rows(image.astype(np.float64), height)
     resized = _resize_rows(resized.swapaxes(0, 1), width).swapaxes(0, 1)
@@ -147,8 +150,8 @@ def seems_out_of_range(low, high, dtype, max_val=255):
     """Whether pixels are plainly not from 0 to `max_val`.
 
     Interpolation overshoots a little, so only a quarter beyond either end is plain. So are
-    floating-point pixels that differ, but do not go beyond 1. A constant picture may be
-    black.
+    floating-point pixels that differ, but do not go beyond 1, and boolean ones. A constant
+    picture may be black.
 
     Args:
         low, high: the smallest and the largest pixel: floats, or for several pictures
@@ -160,11 +163,17 @@ def seems_out_of_range(low, high, dtype, max_val=255):
         bool, or tensor of bool.
     """
     beyond = (low < -high / 4) | (high > 1.25 * max_val)
-    if "float" in str(dtype) and max_val > 1:
+    if max_val > 1 and any(kind in str(dtype) for kind in ("float", "bool")):
         return beyond | ((low < high) & (high <= 1))
     return beyond
 
 
 def scale_between(lr, hr):
-    """The whole factor between the arrays of a pair."""
+    """The whole factor between the arrays of a pair.
+
+    Raises:
+        ValueError: if HR is the smaller one.
+    """
+    if hr.shape[0] < lr.shape[0]:
+        raise ValueError(f"HR is smaller than LR: {hr.shape} and {lr.shape}.")
     return hr.shape[0] // lr.shape[0]

@@ -28,9 +28,11 @@ def check_shapes(hr, sr, shave, luma, window):
         window: side in pixels of the smallest picture that has a score.
 
     Raises:
-        ValueError: if the shapes differ, the channels are not those of RGB or Y, or too few
-            pixels are left.
+        ValueError: if the shapes differ, the channels are not those of RGB or Y, `shave` is
+            negative, or too few pixels are left.
     """
+    if shave < 0:
+        raise ValueError(f"shave = {shave} is impossible: it must be 0 or more.")
     hr, sr = tuple(hr), tuple(sr)
     both = list(zip(hr, sr))
     if len(hr) != len(sr) or any(a != b for a, b in both if None not in (a, b)):

@@ -72,8 +72,8 @@ def upscale(
             of each tile ("EDSR+", Lim et al. 2017, section 4.3), for eight times the
             work.
         tile: largest side of a tile in pixels of `image`; None for 1024, or 512 where the
-            network is not cut in halves. Smaller tiles need less memory and more time:
-            the network computes the overlaps twice.
+            network is not cut in halves. Smaller tiles, of 32 at least, need less memory
+            and more time: the network computes the overlaps twice.
         progress: function called after every tile with the share that is done, 0 to 1.
         dtype: type of the result, uint8 or uint16.
         precision: "float32", "mixed_bfloat16", "mixed_float16", or "auto": the fastest
@@ -86,13 +86,12 @@ def upscale(
     Raises:
         ValueError: if `image` is not RGB or plainly has another range (0 to 1, 16 bits),
             the model is not such a network, its output is not finite, or there is no such
-            precision.
+            tile, type or precision.
         MemoryError: if not even the smallest tile fits.
     """
-    image = np.asarray(image)
-    if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
-        raise ValueError(f"image must be RGB [H, W, 3], not of shape {image.shape}.")
-    check_range(image, "image", "multiply pixels from 0 to 1 by 255")
+    dtype = np.dtype(dtype)
+    _check_arguments(model, tile, dtype)
+    image = _as_pixels(image)
     model = as_network(model)
     scale, channels = scale_and_channels(model)
     if channels == 1:
@@ -126,6 +125,27 @@ def upscale(
                     "CUDA_VISIBLE_DEVICES=-1."
                 ) from error
             print(f"Out of memory: continuing with tiles of {tile} pixels")
+
+
+def _check_arguments(model, tile, dtype):
+    """Refuses what is no network, and tiles and types that cannot be meant."""
+    if not isinstance(model, keras.Model):
+        raise ValueError(
+            f"model must be a network, not {model!r}: load its file with load_network."
+        )
+    if tile is not None and tile < SMALLEST_TILE:
+        raise ValueError(f"tile must be at least {SMALLEST_TILE} pixels, not {tile}.")
+    if dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"dtype must be uint8 or uint16, not {dtype}.")
+
+
+def _as_pixels(image):
+    """The picture as an array in the machine's byte order; refuses what is not RGB."""
+    image = np.asarray(image)
+    if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
+        raise ValueError(f"image must be RGB [H, W, 3], not of shape {image.shape}.")
+    check_range(image, "image", "multiply pixels from 0 to 1 by 255")
+    return image.astype(image.dtype.newbyteorder("="), copy=False)
 
 
 def _in_tiles(enlarge, result, scale, tile, radius, progress):

@@ -52,6 +52,16 @@ def test_single_piece_calibrates_and_checks(tmp_path):
     assert len(shown) == 1
 
 
+def test_pictures_of_one_colour_are_refused(tmp_path):
+    """An int8 network gives them right, and nothing else."""
+    save(noise(1, 1, 3), tmp_path / "a.png")
+    save(np.full((300, 200, 3), 200, np.uint8), tmp_path / "b.png")
+    with pytest.raises(ValueError, match="contains only pictures of one colour"):
+        calibration.samples(None, 1, tmp_path)
+    save(noise(9, 9, 3), tmp_path / "c.png")
+    calibration.samples(None, 1, tmp_path)
+
+
 def test_many_pictures_are_taken_from_all_over_the_folder(tmp_path, make_pictures):
     make_pictures(tmp_path, [f"{number:03}.png" for number in range(100)], size=(5, 4))
     firsts = [noise(4, 5, 3, seed=[0, number]) for number in range(100)]

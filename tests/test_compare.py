@@ -1,6 +1,8 @@
 """The command that scores networks side by side."""
 
 import pathlib
+import re
+import shutil
 
 import keras
 import numpy as np
@@ -83,9 +85,30 @@ def test_networks_can_be_named_by_file(results, capsys):
     assert compare.scale_of([results / "results/mine/luma.keras"]) == 2
     assert compare.scale_of([]) == 4
     assert not compare.load_networks([results / "results/mine/luma.keras"], 4)
-    path = results / "results/edsr_x2_here/model.keras"
-    with pytest.raises(ValueError, match="would be the second edsr_x2_here"):
-        compare.load_networks([path, path], 2)
+    paths = [
+        results / f"results/mdsr_x2x3_here/model{end}.keras" for end in ("_x2", "")
+    ]
+    shutil.copy(*paths)
+    with pytest.raises(ValueError, match="would be the second mdsr_x2x3_here"):
+        compare.load_networks(paths, 2)
+
+
+def test_files_named_twice_are_loaded_once(results, monkeypatch):
+    """Under whatever spelling; and "model" in a name is not yet a run's."""
+    monkeypatch.chdir(results / "results/mine")
+    for name in ("model_a.keras", "models.keras"):
+        shutil.copy("luma.keras", name)
+    named = "luma.keras", "model_a.keras", "models.keras", "../mine/luma.keras"
+    paths, networks = compare.choose_networks([*map(pathlib.Path, named)], 2)
+    assert list(networks) == ["luma", "model_a", "models"] and len(paths) == 3
+
+
+@pytest.mark.parametrize("name", ["bicubic", "luma+"])
+def test_names_of_other_rows_are_refused(name, results):
+    path = results / "results/mine/luma.keras"
+    path = shutil.copy(path, path.with_name(f"{name}.keras"))
+    with pytest.raises(ValueError, match=f"would be called {re.escape(name)}, as rows"):
+        compare.load_networks([path], 2)
 
 
 def test_included_networks_are_compared_where_none_was_trained(
@@ -185,6 +208,13 @@ def test_errors_are_one_line(results, smooth_pictures, monkeypatch, run_command)
     (results / "results/run/state.npz").touch()
     for arguments, message in {
         ("--scale", "5"): "compare.py: No network for --scale 5: train one",
+        ("--scale", "0"): "compare.py: No network for --scale 0: train one",
+        (
+            "--scale",
+            "2",
+            "--degradation",
+            "web, blur",
+        ): "compare.py: --degradation 'blur' is not one of bicubic",
         ("--self-ensemble", "x", "--scale", "2"): "--self-ensemble x: not one of",
         ("nowhere.keras",): "compare.py: nowhere.keras: there is no such file",
         (
@@ -204,6 +234,7 @@ def test_errors_are_one_line(results, smooth_pictures, monkeypatch, run_command)
     }.items():
         message_of_all, _ = run_command(compare, *arguments)
         assert message in message_of_all and "\n" not in message_of_all
+    assert run_command(compare, "--self-ensemble")[0] == 2  # without a name
 
 
 def test_pictures_stay_until_others_are_drawn(results):

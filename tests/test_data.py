@@ -21,7 +21,7 @@ from helpers import names
     [
         (("nowhere", "train", 4), "DATASET = 'nowhere' is neither a folder"),
         (("empty", "train", 4), "empty contains no pictures, and neither do"),
-        (("one", "train", 4), "one needs two pictures or more"),
+        (("one", "train", 4), "one needs two pictures or more.* --split all"),
         (
             ("split", "validation", 4),
             'split has no "validation" pictures, only "train"',
@@ -40,7 +40,11 @@ from helpers import names
             ("two", "all", 2, "unknown"),
             "'unknown' is DIV2K's own, and two/a.png has no",
         ),
-        (("split", "training", 4), 'split has no "training" pictures, only "train"'),
+        (
+            ("split", "all", 4),
+            'no "all" pictures, only "train": it is for a folder that',
+        ),
+        (("split", "val", 4), "split = 'val' is not one of train, validation, test, s"),
         (("two", "all", 4, ()), r"DEGRADATION = \(\) is not one of bicubic, area"),
         (("two", "all", 4, "blur"), "DEGRADATION = 'blur' is not one of bicubic, area"),
         (

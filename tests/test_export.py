@@ -7,6 +7,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 import data
@@ -338,21 +339,29 @@ def test_mistakes_are_refused_at_once(arguments, message, tmp_path):
     assert left == {"model.keras", "keras.py"}
 
 
-def test_export_that_fails_halfway_leaves_nothing(tiny_network, tmp_path, monkeypatch):
+FULL = "No space left on device"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, FULL), tf.errors.ResourceExhaustedError(None, None, FULL)],
+    ids=["Python", "TensorFlow"],
+)
+def test_export_that_fails_halfway_leaves_nothing(
+    error, tiny_network, tmp_path, monkeypatch
+):
     def fail(model, path, signature):
         path.mkdir()
         (path / "half").touch()
-        raise OSError(28, "No space left on device")
+        raise error
 
     monkeypatch.setitem(export.RUNTIMES, "saved_model", fail)
-    with pytest.raises(OSError, match="out cannot be written: No space left on device"):
+    with pytest.raises(OSError, match=f"out cannot be written: {FULL}"):
         export.export(tiny_network(2), "saved_model", tmp_path / "new" / "out")
-    assert not list((tmp_path / "new").iterdir())
+    assert not list(tmp_path.iterdir())
 
 
 def test_saved_model_is_called_as_the_docs_say(tiny_network, tmp_path):
-    import tensorflow as tf
-
     model = tiny_network(2)
     export.export(model, "saved_model", tmp_path / "out")
     lr = np.random.default_rng(0).uniform(0, 255, (1, 9, 8, 3)).astype(np.float32)

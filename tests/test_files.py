@@ -19,6 +19,11 @@ def test_whole_file_leaves_nothing_behind_on_failure(tmp_path):
             raise RuntimeError
     assert path.read_text() == "first"
     assert list(path.parent.iterdir()) == [path]
+    with pytest.raises(RuntimeError):
+        with files.whole_file(path.parent / "a" / "b" / "file.txt") as part:
+            part.write_text("third")
+            raise RuntimeError
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_file_that_cannot_be_written_is_named_and_stays_whole(tmp_path):
@@ -40,11 +45,12 @@ def test_errors_keep_their_number_and_name_the_path():
 
 def test_file_in_the_way_of_a_folder_is_named(tmp_path):
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(
-        OSError, match="file.txt cannot be written: a file is in the way"
-    ):
-        with files.whole_file(tmp_path / "taken" / "file.txt"):
-            pass
+    for name in ("taken/file.txt", "taken/deeper/file.txt"):
+        with pytest.raises(
+            OSError, match="txt cannot be written: a file is in the way"
+        ):
+            with files.whole_file(tmp_path / name):
+                pass
     assert (tmp_path / "taken").read_text() == "a file"
 
 

@@ -167,6 +167,9 @@ def test_errors_say_what_is_wrong():
         metrics.psnr(hr, sr[..., :1])
     with pytest.raises(ValueError, match="Nothing is left of 52x40 .* shaving 20"):
         metrics.psnr(hr, sr, shave=20)
+    for score in (metrics.psnr, metrics.ssim):
+        with pytest.raises(ValueError, match="shave = -1 is impossible"):
+            score(hr, sr, shave=-1)
     with pytest.raises(ValueError, match="SSIM needs 11x11 pixels, 22x10 left"):
         metrics.ssim(hr, sr, shave=15)
     with pytest.raises(ValueError, match=r"one picture .* \(1, 40, 52, 3\)"):
@@ -211,6 +214,8 @@ def test_other_ranges_are_refused_or_meant(score):
         hr_of, sr_of = (low + image * (-2 * low / 255) for image in (hr, sr))
         with pytest.raises(ValueError, match=f"hr has pixels from {low} to "):
             score(hr_of, sr_of)
+    with pytest.raises(ValueError, match="hr has pixels from 0 to 1, not from 0 to 2"):
+        score(hr > 99, sr > 99)
     with pytest.raises(
         ValueError, match="sr has pixels from 0 to 1, not from 0 to 255"
     ):
@@ -288,6 +293,14 @@ def test_evaluate_prints_a_bar_or_nothing(tiny_network, capfd):
         assert "Some network\n" in capfd.readouterr().out
         metrics.evaluate(model, pairs, verbose=0)
         assert capfd.readouterr().out == ""
+    metrics.evaluate(None, iter(pairs))  # of unknown length
+
+
+def test_pairs_that_cannot_be_scored_are_refused():
+    with pytest.raises(ValueError, match="There are no pictures to score"):
+        metrics.evaluate(None, [])
+    with pytest.raises(ValueError, match="HR is smaller than LR"):
+        metrics.evaluate(None, [drawn_pair(2)[::-1]])
 
 
 def test_each_picture_is_given_with_what_became_of_it(tiny_network):

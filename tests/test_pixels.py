@@ -151,9 +151,23 @@ def test_bicubic_and_luma_refuse_other_types_and_shapes():
             data.bicubic_resize(np.ones((4, 4, 3), dtype), 2, 2)
     with pytest.raises(TypeError):
         data.bicubic_resize(noise(4, 4, 3), 2.5, 2)
+    for height, width in ((-4, 16), (16, 0)):
+        with pytest.raises(ValueError, match=f"resized to {width}x{height} pixels"):
+            data.bicubic_resize(noise(4, 4, 3), height, width)
+    with pytest.raises(ValueError, match=r"not of shape \(0, 4, 3\)"):
+        data.bicubic_resize(noise(0, 4, 3), 2, 2)
+    with pytest.raises(ValueError, match="must be uint8, uint16 or float, not int64"):
+        data.bicubic_resize(noise(4, 4, 3).tolist(), 2, 2)
     for shape in ((4, 3, 1), (4, 3, 4), (4, 4)):
         with pytest.raises(ValueError, match=r"RGB \[..., 3\], not of shape"):
             data.luma(noise(*shape))
+
+
+def test_bicubic_takes_tensors():
+    image = noise(8, 9, 3)
+    expected = data.bicubic_resize(image, 4, 5)
+    resized = data.bicubic_resize(tf.constant(image), 4, 5)
+    np.testing.assert_array_equal(resized, expected)
 
 
 def test_luma_is_that_of_scikit_image():

@@ -158,10 +158,10 @@ def brighten(channels=3):
 
 @pytest.mark.parametrize("self_ensemble", [False, True])
 def test_pictures_keep_their_size(self_ensemble):
-    image = noise(40, 30, 3) // 2
-    result = upscale.upscale(brighten(), image, self_ensemble, tile=16)
+    image = noise(80, 60, 3) // 2
+    result = upscale.upscale(brighten(), image, self_ensemble, tile=32)
     np.testing.assert_array_equal(result, image + 10)
-    result = upscale.upscale(brighten(channels=1), image, self_ensemble, tile=16)
+    result = upscale.upscale(brighten(channels=1), image, self_ensemble, tile=32)
     expected = np.floor(image + 10 * 255 / 219 + 0.5)
     np.testing.assert_array_equal(result, expected)
 

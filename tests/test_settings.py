@@ -5,6 +5,7 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -474,6 +475,15 @@ def test_only_errors_raised_here_on_purpose_are_one_line(code, last, tmp_path):
     assert done.returncode == 1 and line == last
     assert ("Traceback (most recent call last):" in before) != last.startswith("small")
     assert not last.startswith("small") or not before
+
+
+def test_ctrl_c_is_one_line(tmp_path):
+    """As during the imports, before anything of ours takes it."""
+    (tmp_path / "keras.py").write_text("import signal; signal.raise_signal(2)")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, PROJECT / "upscale.py", "x"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "\nInterrupted.\n")
 
 
 @pytest.mark.parametrize("script", [f"{name}.py" for name in [*SCRIPTS, *COMMANDS]])

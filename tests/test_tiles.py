@@ -68,12 +68,22 @@ def test_float_and_uint8_pictures_give_the_same(tiny_network):
     )
 
 
+@pytest.mark.parametrize("dtype", [">f4", ">u2"])
+def test_network_gets_the_byte_order_of_the_machine(dtype, tiny_network, monkeypatch):
+    """JAX and PyTorch know no other."""
+    model, image, run, given = tiny_network(2), noise(9, 9, 3), tiles._run, []
+    expected = upscale.upscale(model, image)
+    monkeypatch.setattr(tiles, "_run", lambda *args: given.extend(args) or run(*args))
+    result = upscale.upscale(model, image.astype(dtype))
+    np.testing.assert_array_equal(result, expected)
+    assert given[1].dtype.isnative
+
+
 def test_pixels_of_another_range_are_refused(tiny_network):
     model, image = tiny_network(2), noise(9, 9, 3)
-    for other in (image / 255, image / 127.5 - 1, image.astype(np.uint16) * 257):
-        message = (
-            f"image has pixels from {other.min():.4g} to .* not from 0 to 255: mul"
-        )
+    whole = image.astype(np.uint16) * 257
+    for other in (image / 255, image / 127.5 - 1, whole, image > 99):
+        message = f"image has pixels from {float(other.min()):.4g} to .* not from 0 to 255: mul"
         with pytest.raises(ValueError, match=message):
             upscale.upscale(model, other)
     dark = image // 128
@@ -104,7 +114,7 @@ def test_16_bits_are_computed_in_float32(tiny_network, monkeypatch):
     fastest = "mixed_bfloat16", "on this machine"
     monkeypatch.setattr(precision, "_fastest", lambda: fastest)
     model, lr = tiny_network(2), noise(9, 9, 3)
-    for dtype, policy in (np.uint16, "float32"), (np.uint8, "mixed_bfloat16"):
+    for dtype, policy in ("uint16", "float32"), (np.uint8, "mixed_bfloat16"):
         np.testing.assert_array_equal(
             upscale.upscale(model, lr, dtype=dtype),
             upscale.upscale(model, lr, dtype=dtype, precision=policy),
@@ -163,6 +173,23 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(tiny_network, monkeypat
     monkeypatch.setattr(tiles, "_run", broken)
     with pytest.raises(RuntimeError, match="INVALID_ARGUMENT"):
         upscale.upscale(tiny_network(2), noise(70, 80, 3))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"model": "a.keras"}, "not 'a.keras': load its file with load_network"),
+        ({"tile": 31}, "tile must be at least 32 pixels, not 31"),
+        ({"tile": 0}, "tile must be at least 32 pixels, not 0"),
+        ({"dtype": np.float32}, "dtype must be uint8 or uint16, not float32"),
+        ({"dtype": int}, "dtype must be uint8 or uint16, not int64"),
+    ],
+)
+def test_arguments_that_cannot_be_meant_are_refused(arguments, message, tiny_network):
+    with pytest.raises(ValueError, match=message):
+        upscale.upscale(
+            **{"model": tiny_network(2), "image": noise(9, 9, 3), **arguments}
+        )
 
 
 def test_errors_say_what_is_wrong(tiny_network):
