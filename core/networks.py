@@ -330,8 +330,8 @@ def load_initial_weights(model, path):
     print(f"Starting from {path}: {taken} of {len(ours)} layers taken over")
     if not whole:
         print(
-            "Otherwise it is another network than this one: if you did not mean that, set "
-            "SCALE, BLOCKS, IMAGE_SKIP and so on as in its training."
+            "This network differs from the saved one: if you did not mean that, set SCALE, "
+            "BLOCKS, IMAGE_SKIP and so on as in its training."
         )
     return whole
 
