@@ -38,7 +38,7 @@ def parse_arguments():
         type=pathlib.Path,
         help="a .keras file that a script here saved; by default weights/edsr_x4.keras, "
         "edsr_x2.keras or edsr_x3.keras where they reach --scale, and for JPEG files "
-        "edsr_realistic_x4.keras",
+        "edsr_realistic_x4.keras or edsr_realistic_x2.keras",
     )
     add(
         "--output",
@@ -329,8 +329,8 @@ def plan(pictures, output, suffix, same_format):
 def included_network(scale, source, sharper=False):
     """The included network for a picture: the smallest EDSR that reaches the size.
 
-    JPEG files get a network that was trained on them. The others were not, and sharpen
-    blocks and noise as if they were detail.
+    JPEG files get a network that was trained on them, for x2 or x4. The others were not,
+    and sharpen blocks and noise as if they were detail.
 
     Args:
         scale: how much larger the picture is to be.
@@ -340,11 +340,10 @@ def included_network(scale, source, sharper=False):
     Returns:
         `pathlib.Path` of a `.keras` file.
     """
-    if images.format_of(source) == "JPEG":
-        return WEIGHTS / "edsr_realistic_x4.keras"
-    if sharper:
-        return WEIGHTS / "edsr_x4.keras"
-    return WEIGHTS / f"edsr_x{min(max(2, math.ceil(scale)), 4)}.keras"
+    jpeg = images.format_of(source) == "JPEG"
+    scales = (4,) if sharper else (2, 4) if jpeg else (2, 3, 4)
+    reach = next((each for each in scales if each >= scale), 4)
+    return WEIGHTS / f"edsr_{'realistic_' if jpeg else ''}x{reach}.keras"
 
 
 def srgan_of(path):

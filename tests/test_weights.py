@@ -24,8 +24,9 @@ from weights import train
 FILES = sorted((PROJECT / "weights").glob("*.keras"))
 # Which others were trained from.
 NOT_INCLUDED = {
-    *("edsr_leaves_x2", "edsr_leaves_x4", "edsr_first_x4", "edsr_web_x4"),
-    *("espcn_leaves_x3", "espcn_leaves_x4"),
+    *("edsr_leaves_x2", "edsr_leaves_x4", "edsr_web_x4"),
+    *("edsr_first_x3", "edsr_first_x4"),
+    *("espcn_first_x2", "espcn_leaves_x3", "espcn_leaves_x4"),
 }
 
 
@@ -50,7 +51,8 @@ def test_default_networks_are_included_and_all_are_small():
         path = upscale.included_network(final, pathlib.Path("photo.png"))
         assert path.stem == f"edsr_x{scale}" and path in FILES
         path = upscale.included_network(final, pathlib.Path("photo.JPG"))
-        assert path.stem == "edsr_realistic_x4" and path in FILES
+        scale = 4 if scale == 3 else scale
+        assert path.stem == f"edsr_realistic_x{scale}" and path in FILES
     assert sum(path.stat().st_size for path in FILES) <= 32e6
 
 
@@ -74,25 +76,31 @@ def test_network_enlarges_a_photograph_better_than_bicubic(path, small_leaves):
     assert ours["psnr_y"] > bicubic["psnr_y"] + gain
 
 
-def test_realistic_network_is_better_on_jpeg_and_close_without(small_leaves):
+@pytest.mark.parametrize("scale, cost", [(2, 1.2), (4, 0.4)])  # in dB
+def test_realistic_network_is_better_on_jpeg_and_close_without(
+    scale, cost, small_leaves
+):
     realistic, clean = (
-        upscale.load_network(PROJECT / "weights" / f"{name}.keras")
-        for name in ("edsr_realistic_x4", "edsr_x4")
+        upscale.load_network(PROJECT / "weights" / f"{name}_x{scale}.keras")
+        for name in ("edsr_realistic", "edsr")
     )
-    lr, hr = photograph(4)
-    for lr, least in ((as_jpeg(lr, 75), 0.3), (lr, -0.4)):
+    lr, hr = photograph(scale)
+    for lr, least in ((as_jpeg(lr, 75), 0.3), (lr, -cost)):
         scores = [metrics.evaluate(net, [(lr, hr)]) for net in (realistic, clean)]
         assert scores[0]["psnr_y"] - scores[1]["psnr_y"] > least
 
 
-@pytest.mark.parametrize("kind", ["bicubic", "bilinear", "nearest"])
+@pytest.mark.parametrize(
+    "kind, scale", [("bicubic", 4), ("bilinear", 4), ("nearest", 4), ("bilinear", 2)]
+)
 def test_realistic_network_is_better_than_bicubic_without_antialiasing(
-    kind, small_leaves
+    kind, scale, small_leaves
 ):
-    lr, hr = photograph(4)
+    lr, hr = photograph(scale)
     resampling = Image.Resampling[kind.upper()]
     lr = without_antialiasing(Image.fromarray(hr), lr.shape[1::-1], resampling)
-    network = upscale.load_network(PROJECT / "weights" / "edsr_realistic_x4.keras")
+    path = PROJECT / "weights" / f"edsr_realistic_x{scale}.keras"
+    network = upscale.load_network(path)
     pairs = [(np.asarray(lr), hr)]
     ours, bicubic = (metrics.evaluate(net, pairs)["psnr_y"] for net in (network, None))
     assert ours > bicubic + 0.3

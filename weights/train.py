@@ -40,66 +40,59 @@ def result_of(name):
     return PROJECT / f"results/weights/{name}/{name}.keras"
 
 
-# The learning rate is half of what edsr.py has now.
-EDSR = dict(STEPS_PER_EPOCH=500, LEARNING_RATE=4e-4)
-EDSR_PHOTOGRAPHS = dict(EDSR, DATASET=PHOTOGRAPHS, STEPS_PER_EPOCH=250, EPOCHS=16)
+def edsr(start, scale=4, epochs=16, **others):
+    """The recipe of an EDSR that is trained further on photographs."""
+    return "edsr", dict(
+        DATASET=PHOTOGRAPHS,
+        SCALE=scale,
+        EPOCHS=epochs,
+        STEPS_PER_EPOCH=250,
+        LEARNING_RATE=4e-4,  # half of what edsr.py has
+        INITIAL_WEIGHTS=start,
+        **others,
+    )
+
+
+def espcn(start, scale):
+    """The recipe of an ESPCN that is trained further on photographs."""
+    return "espcn", dict(
+        DATASET=PHOTOGRAPHS,
+        SCALE=scale,
+        LEARNING_RATE=1e-3,
+        INITIAL_WEIGHTS=start,
+    )
+
+
+LEAVES = dict(EPOCHS=36, STEPS_PER_EPOCH=500, LEARNING_RATE=4e-4)
 SRGAN = dict(DATASET=PHOTOGRAPHS, EPOCHS=0, STEPS_PER_EPOCH=100)
-ESPCN_FURTHER = dict(DATASET=PHOTOGRAPHS, LEARNING_RATE=1e-3)
 # The script and the settings that differ from its own.
 RECIPES = {
-    "edsr_leaves_x2": ("edsr", dict(EDSR, SCALE=2, EPOCHS=36)),
+    "edsr_leaves_x2": ("edsr", dict(LEAVES, SCALE=2)),
     "edsr_leaves_x4": (
         "edsr",
-        dict(EDSR, EPOCHS=36, INITIAL_WEIGHTS=result_of("edsr_leaves_x2")),
+        dict(LEAVES, INITIAL_WEIGHTS=result_of("edsr_leaves_x2")),
     ),
-    "edsr_x2": (
-        "edsr",
-        dict(
-            EDSR_PHOTOGRAPHS,
-            SCALE=2,
-            EPOCHS=24,
-            INITIAL_WEIGHTS=result_of("edsr_leaves_x2"),
-        ),
+    "edsr_x2": edsr(result_of("edsr_leaves_x2"), 2, epochs=24),
+    "edsr_first_x3": edsr(WEIGHTS / "edsr_x2.keras", 3),
+    "edsr_x3": edsr(result_of("edsr_first_x3"), 3, epochs=32),
+    "edsr_first_x4": edsr(result_of("edsr_leaves_x4")),
+    "edsr_x4": edsr(result_of("edsr_first_x4"), epochs=48),
+    "edsr_web_x4": edsr(result_of("edsr_first_x4"), DEGRADATION=("bicubic", "web")),
+    "edsr_realistic_x4": edsr(
+        result_of("edsr_web_x4"), DEGRADATION=("bicubic", "web", "aliased")
     ),
-    "edsr_x3": (
-        "edsr",
-        dict(EDSR_PHOTOGRAPHS, SCALE=3, INITIAL_WEIGHTS=WEIGHTS / "edsr_x2.keras"),
+    "edsr_realistic_x2": edsr(
+        WEIGHTS / "edsr_x2.keras",
+        2,
+        epochs=32,
+        DEGRADATION=("bicubic", "web", "aliased"),
     ),
-    "edsr_first_x4": (
-        "edsr",
-        dict(EDSR_PHOTOGRAPHS, INITIAL_WEIGHTS=result_of("edsr_leaves_x4")),
-    ),
-    "edsr_x4": (
-        "edsr",
-        dict(EDSR_PHOTOGRAPHS, EPOCHS=48, INITIAL_WEIGHTS=result_of("edsr_first_x4")),
-    ),
-    "edsr_web_x4": (
-        "edsr",
-        dict(
-            EDSR_PHOTOGRAPHS,
-            DEGRADATION=("bicubic", "web"),
-            INITIAL_WEIGHTS=result_of("edsr_first_x4"),
-        ),
-    ),
-    "edsr_realistic_x4": (
-        "edsr",
-        dict(
-            EDSR_PHOTOGRAPHS,
-            DEGRADATION=("bicubic", "web", "aliased"),
-            INITIAL_WEIGHTS=result_of("edsr_web_x4"),
-        ),
-    ),
-    "espcn_x2": ("espcn", dict(SCALE=2, DATASET=PHOTOGRAPHS)),
+    "espcn_first_x2": ("espcn", dict(SCALE=2, DATASET=PHOTOGRAPHS)),
     "espcn_leaves_x3": ("espcn", dict(SCALE=3)),
     "espcn_leaves_x4": ("espcn", dict(SCALE=4)),
-    "espcn_x3": (
-        "espcn",
-        dict(ESPCN_FURTHER, SCALE=3, INITIAL_WEIGHTS=result_of("espcn_leaves_x3")),
-    ),
-    "espcn_x4": (
-        "espcn",
-        dict(ESPCN_FURTHER, SCALE=4, INITIAL_WEIGHTS=result_of("espcn_leaves_x4")),
-    ),
+    "espcn_x2": espcn(result_of("espcn_first_x2"), 2),
+    "espcn_x3": espcn(result_of("espcn_leaves_x3"), 3),
+    "espcn_x4": espcn(result_of("espcn_leaves_x4"), 4),
     "srgan_x4": (
         "srgan",
         dict(SRGAN, GAN_EPOCHS=18, INITIAL_WEIGHTS=result_of("edsr_first_x4")),
@@ -120,7 +113,7 @@ RECIPES = {
 
 # These are included as a mean with the network they started from: the share of the trained
 # one.
-SHARES = {"edsr_x4": 0.75, "edsr_realistic_x4": 0.7}
+SHARES = {"edsr_x4": 0.75, "edsr_realistic_x2": 0.85, "edsr_realistic_x4": 0.7}
 
 
 def pack(model, path):
