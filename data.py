@@ -256,7 +256,7 @@ def training_batches(
     """Cuts random patches: an endless stream of training batches.
 
     Each patch comes from a random place of a random picture, in one of the eight
-    turns and mirrorings of the square, the same for LR and HR. What a step gets depends
+    rotations and flips of the square, the same for LR and HR. What a step gets depends
     only on `seed` and its number, so a resumed run gets the batches that it would have
     seen. Where `load` made LR with the degradation "web", each patch is degraded anew.
 

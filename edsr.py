@@ -191,7 +191,7 @@ def build_edsr(
 """
 ## Training
 
-The paper's recipe: patches of 48x48 pixels, turned and mirrored; the mean absolute error;
+The paper's recipe: patches of 48x48 pixels, rotated and flipped; the mean absolute error;
 Adam. What differs is the length, and with it the learning rate: the paper's 300,000 steps
 take days. For a few thousand steps, a rate eight times as high that warms up and then
 falls to zero along a cosine gets further.
@@ -201,7 +201,7 @@ of the picture, without a border of `SCALE` pixels. During training it is measur
 centres of the validation pictures, and the best network is kept. The table at the end
 scores whole test pictures, which do not influence the training; datasets without test
 pictures are scored on those of validation. For EDSR+ in the table the picture is enlarged
-in its eight turns and mirrorings, and the results are averaged (section 4.3).
+in its eight rotations and flips, and the results are averaged (section 4.3).
 """
 
 

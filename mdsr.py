@@ -197,8 +197,8 @@ def single_scale(model, scale):
 """
 ## Training
 
-Everything else is as for EDSR: patches of 48x48 pixels at every scale, turned and
-mirrored; the mean absolute error; Adam. The training is shorter than the paper's, with a
+Everything else is as for EDSR: patches of 48x48 pixels at every scale, rotated and
+flipped; the mean absolute error; Adam. The training is shorter than the paper's, with a
 higher learning rate that warms up and then falls to zero along a cosine.
 
 PSNR, the peak signal-to-noise ratio in dB, is measured as in the papers: on Y, the luma
@@ -206,8 +206,8 @@ of the picture, without a border of `scale` pixels. During training it is measur
 centres of the validation pictures, and the network with the best mean over the scales is
 kept. Each scale is saved as a separate network. The table at the end scores whole test
 pictures, which do not influence the training; datasets without test pictures are scored
-on those of validation. For MDSR+ the picture is enlarged in its eight turns and
-mirrorings, and the results are averaged.
+on those of validation. For MDSR+ the picture is enlarged in its eight rotations and
+flips, and the results are averaged.
 """
 
 

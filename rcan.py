@@ -183,7 +183,7 @@ def build_rcan(
 """
 ## Training
 
-The paper's recipe: patches of 48x48 pixels, turned and mirrored; the mean absolute error;
+The paper's recipe: patches of 48x48 pixels, rotated and flipped; the mean absolute error;
 Adam. What differs is the length, and with it the learning rate, which is higher here,
 warms up and then falls to zero along a cosine.
 
@@ -192,7 +192,7 @@ of the picture, without a border of `SCALE` pixels. During training it is measur
 centres of the validation pictures, and the best network is kept. The table at the end
 scores whole test pictures, which do not influence the training; datasets without test
 pictures are scored on those of validation. For RCAN+ in the table the picture is enlarged
-in its eight turns and mirrorings, and the results are averaged.
+in its eight rotations and flips, and the results are averaged.
 
 The attention averages over its whole input: a patch in training; in the table and in
 `upscale.py` the whole small picture, or a tile of 512 pixels if the picture is larger.

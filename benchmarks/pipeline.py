@@ -4,7 +4,7 @@
     python -m benchmarks.pipeline --div2k     # also a replica of DIV2K: 13 GB, minutes
 
 The pipeline of the published Keras example has the same pictures in memory, cuts one
-patch from each in turn, and turns and mirrors it. Both pipelines take turns; the figures
+patch from each in turn, and rotates and flips it. Both pipelines take turns; the figures
 are medians. For the cold start, 200 drawn pictures are written as JPEG files and dropped
 from the system's cache before they are read (Linux only).
 

@@ -1,4 +1,4 @@
-"""Geometric self-ensemble: the mean over the eight turns and mirrorings of a picture."""
+"""Geometric self-ensemble: the mean over the eight rotations and flips of a picture."""
 
 import numpy as np
 

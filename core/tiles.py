@@ -68,7 +68,7 @@ def upscale(
             pixels are 0 to 255, RGB or luma. A luma network enlarges Y; Cb and Cr are
             enlarged with bicubic interpolation.
         image: RGB array [H, W, 3], 0 to 255, uint8 or float.
-        self_ensemble: averages the network's answers to the eight turns and mirrorings
+        self_ensemble: averages the network's answers to the eight rotations and flips
             of each tile ("EDSR+", Lim et al. 2017, section 4.3), for eight times the
             work.
         tile: largest side of a tile in pixels of `image`; None for 1024, or 512 where the
@@ -193,7 +193,7 @@ def _windows(length, tile, overlap):
 
 
 def _predict(model, image, scale, tile, eight_turns, progress):
-    """The network's output for an array [h, w, C], or the mean over its eight turns.
+    """The network's output for an array [h, w, C], or the mean over its eight orientations.
 
     Args:
         tile: largest side of the tiles of its second half.

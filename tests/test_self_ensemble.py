@@ -1,4 +1,4 @@
-"""The mean over the eight turns and mirrorings of a picture."""
+"""The mean over the eight rotations and flips of a picture."""
 
 import numpy as np
 
