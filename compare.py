@@ -65,7 +65,6 @@ import drawings
 import hardware
 import metrics
 import results
-import training
 import upscale
 from core import folders, state
 from core.files import named_errors
@@ -137,7 +136,7 @@ def warn_of_learned(paths, pairs):
 def _learned_pictures(path):
     """The files that a network was trained on, as far as they are known: set of str."""
     try:
-        chosen = state.read_facts(path.parent / training.STATE)["settings"]
+        chosen = state.read_facts(path.parent / state.FILE)["settings"]
         folder = pathlib.Path(chosen["DATASET"]).expanduser()
         scale = chosen["SCALE"] if "SCALE" in chosen else chosen["SCALES"][0]
         train = folders.find_splits(folder, scale, ("bicubic",))["train"]()
@@ -187,7 +186,7 @@ def main():
         if scale is None:
             scale = scale_of(options.networks)
         paths, networks = choose_networks(options.networks, scale)
-        if (options.output / training.STATE).exists():
+        if (options.output / state.FILE).exists():
             raise ValueError(
                 f"--output {options.output} is a training run's folder: choose another."
             )

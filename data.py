@@ -388,19 +388,19 @@ def validation_batches(pairs, scale, patch_size=48, batch_size=16):
         hr = tf.image.crop_to_bounding_box(hr, y, x, size * scale, size * scale)
         return lr, hr
 
-    sharers = hardware.sharers()
-    count = len(pictures.names) // sharers
+    replicas = hardware.num_replicas()
+    count = len(pictures.names) // replicas
     if not count:
         raise ValueError(
-            f"{sharers} devices need as many validation pictures, not "
+            f"{replicas} devices need as many validation pictures, not "
             f"{len(pictures.names)}: add some, or train on fewer devices."
         )
     equal = max(
-        n for n in range(1, max(2, batch_size // sharers + 1)) if count % n == 0
+        n for n in range(1, max(2, batch_size // replicas + 1)) if count % n == 0
     )
     crops = decoded.as_dataset(pictures).map(centre, tf.data.AUTOTUNE)
-    crops = crops.take(count * sharers)
-    batches = crops.batch(equal * sharers, drop_remainder=True)
+    crops = crops.take(count * replicas)
+    batches = crops.batch(equal * replicas, drop_remainder=True)
     return hardware.own_share(batches).cache()
 
 

@@ -1,5 +1,7 @@
 """Drawings of arrays with captions: patches, curves, previews, comparisons."""
 
+import math
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -19,7 +21,7 @@ def draw_curves(history, path):
         path: `pathlib.Path` of the PNG file.
     """
     names = [key for key in history[0] if f"val_{key}" in history[0]]
-    columns, rows = min(3, len(names)), -(-len(names) // 3)
+    columns, rows = min(3, len(names)), math.ceil(len(names) / 3)
     figure = Figure((5 * columns, 4 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in panels[len(names) :]:
@@ -123,7 +125,7 @@ def draw_details(lr, hr, enlarged, path):
         lr, hr, enlarged, path: as for `draw_comparison`.
     """
     detail = find_detail(hr, next(iter(enlarged.values())), fraction=1 / 4)
-    columns = -(-(len(enlarged) + 1) // 2)
+    columns = math.ceil((len(enlarged) + 1) / 2)
     wide = 6 * hr.shape[1] / hr.shape[0]
     figure = Figure((wide + 3 * columns, 6.4), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=[wide, 3 * columns])

@@ -99,11 +99,11 @@ def devices(batch_size):
     if keras.backend.backend() == "jax" and len(names) > 1:
         distribution = keras.distribution.DataParallel(auto_shard_dataset=False)
         keras.distribution.set_distribution(distribution)
-    if batch_size % sharers():
+    if batch_size % num_replicas():
         raise ValueError(
-            f"BATCH_SIZE = {batch_size} cannot be shared evenly by {sharers()} devices."
+            f"BATCH_SIZE = {batch_size} cannot be shared evenly by {num_replicas()} devices."
         )
-    if keras.backend.backend() == "tensorflow" and sharers() > 1:
+    if keras.backend.backend() == "tensorflow" and num_replicas() > 1:
         return _mirrored().scope()
     return contextlib.nullcontext()
 
@@ -138,7 +138,7 @@ def _join_processes():
         sys.stdout = open(os.devnull, "w")  # every print of the script
 
 
-def sharers():
+def num_replicas():
     """Number of devices that share every batch evenly."""
     if keras.backend.backend() == "tensorflow":
         return max(1, len(precision.gpus()))

@@ -54,7 +54,6 @@ __all__ = [
     "save_model",
 ]
 
-STATE = "state.npz"  # in the folder of a run, for resuming
 # NaN until a picture counts in them. What is not finite shows in the loss.
 SCORES = "psnr", "ssim"
 
@@ -388,7 +387,7 @@ def _variables(model):
 def _write_state(run):
     values = [keras.ops.convert_to_numpy(v) for v in _variables(run.model)]
     facts = {"settings": run.settings, **dataclasses.asdict(run.state)}
-    state.write(run.folder / STATE, values, facts)
+    state.write(run.folder / state.FILE, values, facts)
 
 
 def _write(run):
@@ -436,10 +435,10 @@ def _restore(run):
     anything in the folder that is to be kept."""
     if not run.folder.is_dir() or not any(run.folder.iterdir()):
         return False, []
-    if not (run.folder / STATE).exists():
-        return False, [f"No {STATE} in {run.folder}"]
+    if not (run.folder / state.FILE).exists():
+        return False, [f"No {state.FILE} in {run.folder}"]
     try:
-        values, old, found = _read_state(run.folder / STATE)
+        values, old, found = _read_state(run.folder / state.FILE)
     except ValueError as error:
         return False, [str(error)]
     if datasets.is_same(old["DATASET"], run.settings["DATASET"]):

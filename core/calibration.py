@@ -1,5 +1,6 @@
 """The pictures that int8 networks are calibrated on, and checked with."""
 
+import math
 import pathlib
 
 import numpy as np
@@ -56,7 +57,7 @@ def samples(size, channels, folder=None):
     count = 2 * int(np.clip(PIXELS // (height * width), 1, MOST))
     if folder:
         paths = spread(find_pictures(pathlib.Path(folder)), count)
-        pictures = _cut_from(paths, height, width, -(-count // len(paths)))
+        pictures = _cut_from(paths, height, width, math.ceil(count / len(paths)))
         if all(map(is_flat, pictures)):
             raise ValueError(
                 f"{folder} contains only pictures of one colour: calibrate on photographs."

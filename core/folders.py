@@ -6,6 +6,7 @@ import os
 import re
 import zlib
 
+from core import state
 from core.images import describe_unread, is_named_as_picture
 from core.pairs import pair_up, read_file, read_path, refuse_two_names
 from core.sources import source_of_files, splits_of_files
@@ -13,7 +14,7 @@ from core.sources import source_of_files, splits_of_files
 # Folders that are none of a dataset: where scripts write unless told otherwise, and others
 # with a file that they write.
 RESULT_FOLDERS = ("results", "upscaled")
-RESULT_FILES = ("state.npz", "scores.csv")
+RESULT_FILES = (state.FILE, "scores.csv")
 
 # DIV2K's own ways of making LR: how their folders continue after DIV2K_train_LR_, and
 # their file names after the number and scale of a picture.

@@ -2,9 +2,11 @@
 
 import collections
 import concurrent.futures
+import dataclasses
 import functools
 import itertools
 import os
+from collections.abc import Callable, Sequence
 
 from core.degradations import DEGRADATIONS
 from core.images import read, size_and_frames, to_8_bits
@@ -12,16 +14,21 @@ from core.images import read, size_and_frames, to_8_bits
 # One picture: `read()` gives (HR, LR or None); `degradation` says how to make LR then.
 Example = collections.namedtuple("Example", "name read degradation")
 
-# The pictures of one split. `examples()` gives an `Example` for each, `count` at most.
-# `key` changes with the content; `size` is about how many bytes the decoded HR pictures
-# take. `found` says in words what it is, or for files `pairs` lists each `Pair`; `notes` are
-# sentences about how they were found. With `leave_out_small`, pictures smaller than a patch
-# are left out; without, they are an error.
-Source = collections.namedtuple(
-    "Source",
-    "examples count key size found pairs notes leave_out_small",
-    defaults=["", (), (), False],
-)
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """The pictures of one split."""
+
+    examples: Callable  # gives an `Example` for each picture
+    count: int  # of pictures, or more than there are
+    key: object  # changes with the content
+    size: int  # about how many bytes the decoded HR pictures take
+    found: str = ""  # says in words what this is,
+    pairs: Sequence = ()  # or for files, each `Pair`
+    notes: Sequence = ()  # sentences about how they were found
+    leave_out_small: bool = (
+        False  # pictures smaller than a patch, which else are an error
+    )
 
 
 def splits_of_files(splits, degradations, notes=()):

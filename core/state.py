@@ -8,6 +8,8 @@ import numpy as np
 
 from core.files import whole_file
 
+FILE = "state.npz"  # its name in the folder of a run
+
 
 def write(path, arrays, facts):
     """Writes a state.

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import math
 
 import keras
 import numpy as np
@@ -184,8 +185,8 @@ def _windows(length, tile, overlap):
     The windows are as few as can be, and all of one size, as small as can be. What lies
     closer than `overlap` to a cut is left to the neighbour.
     """
-    count = max(1, -(-(length - 2 * overlap) // (tile - 2 * overlap)))
-    size = -(-(length + 2 * overlap * (count - 1)) // count)
+    count = max(1, math.ceil((length - 2 * overlap) / (tile - 2 * overlap)))
+    size = math.ceil((length + 2 * overlap * (count - 1)) / count)
     starts = [number * (length - size) // max(1, count - 1) for number in range(count)]
     cuts = [start + overlap for start in starts[1:]]
     ends = [start + size for start in starts]

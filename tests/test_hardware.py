@@ -98,7 +98,7 @@ def test_no_gpu_is_used_unless_there_are_several(monkeypatch):
     monkeypatch.setattr(precision, "gpus", lambda: [("A", (9, 0))])
     with hardware.devices(3):
         assert not tf.distribute.has_strategy()
-    assert hardware.sharers() == 1
+    assert hardware.num_replicas() == 1
 
 
 def test_start_makes_the_same_seed_give_the_same_weights():

@@ -408,7 +408,7 @@ def test_two_stages_in_a_row(run_script, tmp_path, small_discriminator):
     rows = [row["name"] for row in read_csv(second / "scores.csv")]
     assert rows == ["bicubic", "SRResNet", "SRGAN"]
     # A change of what only stage two uses leaves stage one as it is.
-    settings = state.read_facts(first / training.STATE)["settings"]
+    settings = state.read_facts(first / state.FILE)["settings"]
     assert settings.keys() == set(
         "DATASET DEGRADATION SCALE FILTERS BLOCKS IMAGE_SKIP PATCH_SIZE BATCH_SIZE NOISE "
         "EPOCHS STEPS_PER_EPOCH LEARNING_RATE WARMUP_STEPS INITIAL_WEIGHTS PRECISION "

@@ -161,9 +161,9 @@ def test_changed_setting_moves_the_old_run_aside(run_edsr):
 def test_other_pictures_move_the_old_run_aside(run_edsr, smooth_pictures):
     folder, _ = run_edsr(EPOCHS=1)
     # As a version wrote it that did not note the pictures: nothing is known of a change.
-    arrays, facts = states.read(folder / training.STATE)
+    arrays, facts = states.read(folder / states.FILE)
     facts.pop("pictures")
-    states.write(folder / training.STATE, arrays, facts)
+    states.write(folder / states.FILE, arrays, facts)
     _, out = run_edsr(EPOCHS=2)
     assert "Resuming" in out
     picture = smooth_pictures / "validation/a.png"
@@ -447,11 +447,11 @@ def test_state_of_another_form_is_damaged(damage, tmp_path, tiny_network):
     model.compile("sgd", "mae")
     settings = {"SCALE": 2, "DATASET": "some", "EPOCHS": 2, "STEPS_PER_EPOCH": 1}
     run = training.open_run(model, tmp_path, "edsr", settings)
-    arrays, facts = states.read(run.folder / training.STATE)
-    states.write(run.folder / training.STATE, arrays, damage(facts))
+    arrays, facts = states.read(run.folder / states.FILE)
+    states.write(run.folder / states.FILE, arrays, damage(facts))
     again = training.open_run(model, tmp_path, "edsr", settings)
     assert again.epoch == 0 and again.folder == run.folder
-    assert (tmp_path / "edsr_x2_some.1" / training.STATE).exists()
+    assert (tmp_path / "edsr_x2_some.1" / states.FILE).exists()
 
 
 @pytest.mark.parametrize("file", ["model.keras", "start.keras"])
