@@ -14,7 +14,6 @@ import argparse
 import contextlib
 import functools
 import itertools
-import math
 import os
 import pathlib
 import sys
