@@ -48,8 +48,8 @@ __all__ = [
     "read_image",
 ]
 
-
 SPLITS = "train", "validation", "test", "scored", "all"
+
 
 # --- Datasets -------------------------------------------------------------------------
 
@@ -177,10 +177,11 @@ def _find_splits(dataset, scale, degradation):
     for name in degradations or [degradation]:
         if name not in (*DEGRADATIONS, *datasets.TRACKS):
             own = [track for track in datasets.TRACKS if track not in DEGRADATIONS]
+            hint = " Several are set with DEGRADATION=\"'bicubic', 'realistic'\"."
+            hint = hint if "," in str(name) else ""
             raise ValueError(
                 f"DEGRADATION = {name!r} is not one of {', '.join(DEGRADATIONS)}, nor, for "
-                f"DIV2K, of {', '.join(own)}. Several are set with two pairs of quotes: "
-                "DEGRADATION=\"'bicubic', 'realistic'\"."
+                f"DIV2K, of {', '.join(own)}.{hint}"
             )
     if not isinstance(scale, (int, np.integer)) or scale < 1:
         raise ValueError(f"SCALE = {scale!r} is not a whole number above 0.")

@@ -264,9 +264,9 @@ def open_run(
             - "last": after every epoch.
         pictures: list of the datasets from `data.load_splits` that the run depends on.
         initial: list of pairs of a network and the `.keras` file, or None, that it starts
-            from if the run is new; see `networks.load_initial_weights`. Where those called
-            "model..." are the saved ones then, these are trained further:
-            `Run.score_start` then scores them.
+            from if the run is new; see `networks.load_initial_weights`. If those called
+            "model..." then are the saved networks, this is fine-tuning, and
+            `Run.score_start` scores them.
 
     Returns:
         `Run`, with `folder`, `epoch`, `step` and `callbacks` for fit.

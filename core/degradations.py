@@ -45,8 +45,8 @@ def degrade(hr, scale, degradation="bicubic", name=""):
     return DEGRADATIONS[degradation](hr, width, height, rng)
 
 
-# Each takes a uint8 array [H, W, 3], the width and height of the result, and a
-# `numpy.random.Generator`, of which all choices are; and gives a uint8 array.
+# Each takes a uint8 array [H, W, 3], the width and height of the result, and the
+# `numpy.random.Generator` that makes all random choices. Each returns a uint8 array.
 
 
 def _bicubic(hr, width, height, rng):

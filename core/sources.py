@@ -23,12 +23,10 @@ class Source:
     count: int  # of pictures, or more than there are
     key: object  # changes with the content
     size: int  # about how many bytes the decoded HR pictures take
-    found: str = ""  # says in words what this is,
-    pairs: Sequence = ()  # or for files, each `Pair`
+    found: str = ""  # what this is, in words; for files it is empty,
+    pairs: Sequence = ()  # and these are the `Pair`s
     notes: Sequence = ()  # sentences about how they were found
-    leave_out_small: bool = (
-        False  # pictures smaller than a patch, which else are an error
-    )
+    leave_out_small: bool = False  # or a picture smaller than a patch is an error
 
 
 def splits_of_files(splits, degradations, notes=()):

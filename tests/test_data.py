@@ -49,7 +49,7 @@ from helpers import names
         (("two", "all", 4, "blur"), "DEGRADATION = 'blur' is not one of bicubic, area"),
         (
             ("two", "all", 4, "bicubic,area"),
-            "'bicubic,area' is not .*quotes: DEGRADATION=\"'bicubic', 'realistic'\"",
+            "'bicubic,area' is not .*Several are set with DEGRADATION=\"'bicubic', 'realistic'\"",
         ),
     ],
 )
