@@ -142,12 +142,32 @@ def load_splits(dataset, scale, degradation="bicubic", patch_size=1, noise=0.0):
     )
     if scored != "test":
         print(f"{dataset} has no test pictures: scores are those of the validation.")
+    _warn_of_scores(train, validation, test)
     if unchanged and noise:
         validation, test = (
             pairs if _brings_lr(opened[split]) else decoded.with_noise(pairs, noise)
             for split, pairs in (("validation", validation), (scored, test))
         )
     return train, validation, test
+
+
+def _warn_of_scores(train, validation, test):
+    """Says where the scores will mean little: few pictures, or known ones."""
+    if len(validation) < 4:
+        print(
+            "With so few pictures to validate on, it is partly chance which epoch counts as "
+            "the best. Ten or more are better, in a folder validation/ beside train/."
+        )
+    twins = [
+        *decoded.find_twins(validation, train),
+        *decoded.find_twins(test, train),
+    ]
+    if twins:
+        scored, trained = twins[0]
+        print(
+            f"Warning: {scored} is scored and, as {trained}, also trained on, so the scores "
+            "are too good: remove one of each such two."
+        )
 
 
 def _check_that_lr_is_there(splits, names, degradation):
@@ -278,11 +298,9 @@ def training_batches(
         ValueError: for a picture smaller than a patch, naming it, pairs that do not fit
             the scale, or other arguments that are impossible.
     """
-    if patch_size < 1 or batch_size < 1 or not 0 <= noise < np.inf:
-        raise ValueError(
-            f"patch_size = {patch_size} and batch_size = {batch_size} must be 1 or more, "
-            f"and noise = {noise} finite, 0 or more."
-        )
+    _check_whole(scale=scale, patch_size=patch_size, batch_size=batch_size)
+    if not 0 <= noise < np.inf:
+        raise ValueError(f"noise = {noise} must be finite, 0 or more.")
     hardware.keep_tensorflow_off_gpu()
     pictures = decoded.pictures_of(pairs, scale)
     decoded.check_sizes(pictures, patch_size)
@@ -317,6 +335,12 @@ def training_batches(
     steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)
     batches = steps.map(batch, tf.data.AUTOTUNE)
     return hardware.own_share(batches).prefetch(tf.data.AUTOTUNE)
+
+
+def _check_whole(**values):
+    for name, value in values.items():
+        if not isinstance(value, (int, np.integer)) or value < 1:
+            raise ValueError(f"{name} = {value!r} must be a whole number, 1 or more.")
 
 
 def _degrade_anew(lr, hr, redrawn, patch_size, seed):
@@ -375,9 +399,10 @@ def validation_batches(pairs, scale, patch_size=48, batch_size=16):
         A `tf.data.Dataset`, one pass over the pictures, as from `training_batches`.
 
     Raises:
-        ValueError: if there are fewer pictures than devices, or pairs do not fit the
-            scale.
+        ValueError: if there are fewer pictures than devices, pairs do not fit the scale,
+            or another argument is no whole number.
     """
+    _check_whole(scale=scale, patch_size=patch_size, batch_size=batch_size)
     hardware.keep_tensorflow_off_gpu()
     pictures = decoded.pictures_of(pairs, scale)
     size = min(patch_size, int(tf.reduce_min(pictures.sizes)))

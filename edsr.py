@@ -170,6 +170,7 @@ def build_edsr(
     """
     if scale not in (1, 2, 3, 4, 8):
         raise ValueError(f"SCALE = {scale}: EDSR takes 1, 2, 3, 4 or 8.")
+    scale = int(scale)  # files cannot hold NumPy's numbers
     inputs = keras.Input((None, None, channels), name="lr")
     x = layers.Rescaling(1 / 255, offset=-0.5, dtype="float32", name="scale_in")(inputs)
     x = head = convolution(filters, "head")(x)
@@ -206,6 +207,7 @@ in its eight rotations and flips, and the results are averaged (section 4.3).
 
 
 def main():
+    settings.check_values(globals(), SETTINGS)
     print(f"EDSR x{SCALE} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} steps.")
     if DATASET == "leaves":
         print(

@@ -133,6 +133,7 @@ def build_espcn(
     """
     if scale != int(scale) or scale < 1:
         raise ValueError(f"SCALE = {scale}: ESPCN enlarges by whole numbers.")
+    scale = int(scale)  # files cannot hold NumPy's numbers
     try:
         keras.activations.get(activation)
     except ValueError as error:
@@ -228,6 +229,7 @@ its loss varies by about 1%: in a run of many epochs, raise `PATIENCE` too.
 
 
 def main():
+    settings.check_values(globals(), SETTINGS)
     print(f"ESPCN x{SCALE} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} steps.")
     if DATASET == "leaves":
         print(

@@ -217,6 +217,7 @@ def together(datasets):
 
 
 def main():
+    settings.check_values(globals(), SETTINGS)
     names = ", ".join(f"x{scale}" for scale in SCALES)
     print(f"MDSR {names} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} steps.")
     if DATASET == "leaves":

@@ -162,6 +162,7 @@ def build_rcan(
     """
     if scale not in (1, 2, 3, 4, 8):
         raise ValueError(f"SCALE = {scale}: RCAN takes 1, 2, 3, 4 or 8.")
+    scale = int(scale)  # files cannot hold NumPy's numbers
     inputs = keras.Input((None, None, 3), name="lr")
     x = layers.Rescaling(1 / 255, offset=-0.5, dtype="float32", name="scale_in")(inputs)
     x = head = convolution(filters, "head")(x)
@@ -200,6 +201,7 @@ The attention averages over its whole input: a patch in training; in the table a
 
 
 def main():
+    settings.check_values(globals(), SETTINGS)
     print(f"RCAN x{SCALE} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} steps.")
     if DATASET == "leaves":
         print(

@@ -53,7 +53,13 @@ def report(run, name, pairs, beside=None, self_ensemble=True):
         scores |= {f"{row}{ending.replace('_', ' ')}": rows[row] for row in rows}
     metrics.print_table(scores)
     write_scores(run.folder / "scores.csv", scores)
+    if run.best_epoch:
+        print(
+            f"The network is that of epoch {run.best_epoch} of {run.epoch}, the best on the "
+            "validation pictures."
+        )
     print(f"Model, table and pictures are in {run.folder}")
+    run.close()
     return scores
 
 
@@ -75,14 +81,15 @@ def compare(networks, pairs, path, self_ensemble=(), draw=drawings.draw_comparis
     for name, model in {"bicubic": None, **networks}.items():
         table[name], first[name] = _score(model, pairs, name)
         if name in self_ensemble:
-            title = f"{name}+ (mean of 8 orientations)"
+            title = f"{name}+ (mean of 8 rotations and flips)"
             table[f"{name}+"], _ = _score(model, pairs, title, self_ensemble=True)
     _print_first(first, pairs.pictures.names)
     for number, (lr, hr) in enumerate(pairs.take(DRAWN).as_numpy_iterator()):
         captions = {}
         for name, pictures in first.items():
             sr, row = pictures[number]
-            captions[f"{name}: {row['psnr_y']:.2f} dB, {row['ssim_y']:.4f}"] = sr
+            scores = f"{row['psnr_y']:.2f} dB, SSIM {row['ssim_y']:.4f}"
+            captions[f"{name}\n{scores}"] = sr
         suffix = f"_{number + 1}" if number else ""
         draw(lr, hr, captions, path.with_stem(f"{path.stem}{suffix}"))
     return table

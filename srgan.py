@@ -180,6 +180,7 @@ def build_srresnet(scale=4, filters=64, blocks=16, image_skip=True):
     factors = {1: [], 2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}
     if scale not in factors:
         raise ValueError(f"SCALE = {scale}: SRResNet takes 1, 2, 3, 4 or 8.")
+    scale = int(scale)  # files cannot hold NumPy's numbers
     inputs = keras.Input((None, None, 3), name="lr")
     x = layers.Rescaling(1 / 255, dtype="float32", name="scale_in")(inputs)
     x = head = prelu(convolution(x, filters, 9, "head"), "head")
@@ -597,6 +598,8 @@ def train_srgan(gan, content_loss, first, train, validation, test):
         "PSNR falls in stage two by design; LPIPS and `detail Y` show what is gained."
     )
     results.report(run, name, test, beside, self_ensemble=False)
+    if first:
+        first.close()
 
 
 def compile_networks(content_loss):
@@ -633,6 +636,7 @@ def compile_networks(content_loss):
 
 
 def main():
+    settings.check_values(globals(), SETTINGS)
     if not EPOCHS and not INITIAL_WEIGHTS:
         raise ValueError(
             "EPOCHS = 0 trains the network in INITIAL_WEIGHTS as an SRGAN: set both, or "

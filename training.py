@@ -26,6 +26,7 @@ import metrics
 from core import datasets, decoded, interrupts, state
 from core.files import named_errors, remove_parts, write_csv
 from core.imagenet import GET_WEIGHTS, has_weights, load_features
+from core.keras_files import has_layers_of
 from core.lpips import load_lpips
 from core.networks import (
     load_initial_weights,
@@ -113,7 +114,7 @@ class State:
     history: list = dataclasses.field(default_factory=list)  # see `Run.history`
     further: bool = False  # the run began with a whole network, of INITIAL_WEIGHTS
     stopped: bool = False  # ended before EPOCHS, by early stopping
-    pictures: str = ""  # tells those of DATASET from others
+    pixels: str = ""  # tells those of DATASET from others
 
 
 @dataclasses.dataclass
@@ -146,6 +147,13 @@ class Run:
         """The scores of the network that is trained further, as epoch 0; or None."""
         return next((row for row in self.history if not row["epoch"]), None)
 
+    @property
+    def best_epoch(self):
+        """The epoch whose networks are kept, 0 for the start; None if that is the last."""
+        if self.keep == "last" or self.state.best == -np.inf:
+            return None
+        return next(r["epoch"] for r in self.history if _psnr(r) == self.state.best)
+
     def start_of(self, name):
         """{"start": file of a network as the training began}; {} if it is not scored."""
         return {"start": self.results / _start_file(name)} if self.start else {}
@@ -164,6 +172,11 @@ class Run:
     def scored(self):
         """Those of the networks that enlarge: all but discriminators."""
         return {k: v for k, v in self.networks.items() if k.startswith("model")}
+
+    def close(self):
+        """Lets other processes train in the folder."""
+        if self.lock:
+            self.lock.release()
 
     def save(self):
         """Saves the networks as they are."""
@@ -244,9 +257,9 @@ def open_run(
 
     After every epoch all state (weights, optimisers, history, best score, whether the
     training was stopped early) is written to `state.npz` in the folder. The same settings
-    resume from it; so does a larger EPOCHS. If another setting, the pictures or the shape of
-    the network have changed, the old folder is moved aside. Other changes to the code are
-    not noticed.
+    resume from it; so does a larger EPOCHS. If another setting, the pictures or the layers
+    of the network have changed, the old folder is moved aside. Other changes to the code
+    are not noticed.
 
     Args:
         model: compiled `keras.Model`; its state is restored in place. Where several
@@ -277,11 +290,11 @@ def open_run(
         OSError: naming the folder, if it cannot be written.
     """
     settings = {key: value for key, value in settings.items() if key != "RESULTS"}
-    settings = json.loads(json.dumps(settings, default=str))
+    settings = json.loads(json.dumps(settings, default=str))  # tuples become lists
     folder = folder_of(results, name, settings)
     networks = networks or {"model": model}
     run = Run(model, settings, networks, keep, folder=folder, results=folder)
-    run.state.pictures = decoded.fingerprint(pictures) if pictures else ""
+    run.state.pixels = decoded.fingerprint(pictures) if pictures else ""
     _build_optimizers(model)
     if hardware.is_first():
         run.lock = _lock(folder)
@@ -448,11 +461,14 @@ def _restore(run):
         for key in sorted(old.keys() | run.settings.keys())
         if key != "EPOCHS" and old.get(key) != run.settings.get(key)
     ]
-    found.pictures = found.pictures or run.state.pictures  # older versions noted none
-    if found.pictures != run.state.pictures and not changes:
+    if found.pixels != run.state.pixels and not changes:
         changes = [f"The pictures of {run.settings['DATASET']} changed"]
     variables = _variables(run.model)
-    if [v.shape for v in values] != [tuple(v.shape) for v in variables]:
+    if [v.shape for v in values] != [tuple(v.shape) for v in variables] or not all(
+        has_layers_of(network, path)
+        for name, network in run.networks.items()
+        if (path := run.folder / f"{name}.keras").exists()
+    ):
         changes = changes or ["The network changed"]
     if changes:
         return False, (changes if found.epoch else [])  # nothing to keep in epoch 0

@@ -22,7 +22,7 @@ from core.files import cache_folder, named_errors
 MEMORY_LIMIT = 5e8
 # A change to how pictures are read, or LR ones made, needs a new number, so old files are
 # not reused.
-DECODING = 3
+DECODING = 4
 
 NUMBERS = "sizes", "first_lr", "first_hr", "redrawn"  # what is kept of each picture
 
@@ -33,6 +33,7 @@ class Pictures:
 
     scale: int  # factor between LR and HR
     names: list
+    digests: np.ndarray  # text that tells pixels from others: [pictures, (HR, LR)]
     sizes: tf.Tensor  # of LR: [pictures, 2]
     first_lr: tf.Tensor  # number of a picture's first pixel in `lr`
     first_hr: tf.Tensor  # and in `hr`
@@ -116,8 +117,8 @@ def pictures_of(pairs, scale):
     """The decoded pictures of a dataset of (LR, HR) pairs, from `as_dataset` or not.
 
     Raises:
-        ValueError: if this is no dataset or an empty one, the pairs are not uint8 RGB, or
-            HR is not LR times the scale.
+        ValueError: if this is no dataset, an empty or an endless one, the pairs are not
+            uint8 RGB, or HR is not LR times the scale.
     """
     if hasattr(pairs, "pictures"):
         if pairs.pictures.scale != scale:
@@ -130,6 +131,11 @@ def pictures_of(pairs, scale):
             "Pairs must be a tf.data.Dataset, as data.load makes it, not a "
             f"{type(pairs).__name__}."
         )
+    spec = pairs.element_spec
+    if not isinstance(spec, tuple) or len(spec) != 2:
+        raise ValueError(f"Pairs must be (LR, HR), not {spec}.")
+    if pairs.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise ValueError("These pairs never end: leave out repeat().")
     pictures = to_memory(_checked(pairs.as_numpy_iterator(), scale), scale)
     if not pictures.names:
         raise ValueError("There are no pairs in this dataset.")
@@ -151,13 +157,24 @@ def _checked(pairs, scale):
 
 
 def fingerprint(datasets):
-    """Identifies the pictures of several datasets from `as_dataset`: a hash of their sizes
-    and of their file names, wherever the folder is."""
-    content = []
-    for pictures in (pairs.pictures for pairs in datasets):
-        names = [pathlib.Path(name).name for name in pictures.names]
-        content.append((names, pictures.sizes.numpy().tolist()))
-    return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
+    """Identifies the pixels of several datasets from `as_dataset`, and their order."""
+    content = [
+        (pictures.digests.tolist(), pictures.sizes.numpy().tolist())
+        for pictures in (pairs.pictures for pairs in datasets)
+    ]
+    return _digest(repr(content).encode())
+
+
+def find_twins(pairs, others):
+    """The pictures of one dataset from `as_dataset` that are in another as well: list of
+    pairs of names."""
+    names = dict(zip(others.pictures.digests[:, 0], others.pictures.names))
+    both = zip(pairs.pictures.digests[:, 0], pairs.pictures.names)
+    return [(name, names[digest]) for digest, name in both if digest in names]
+
+
+def _digest(content):
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 # --- Checks ---------------------------------------------------------------------------
@@ -176,7 +193,8 @@ def leave_out_small(pictures, smallest, dataset):
     with tf.device("CPU:0"):
         numbers = {key: tf.gather(getattr(pictures, key), large) for key in NUMBERS}
     names = [pictures.names[number] for number in large]
-    return dataclasses.replace(pictures, names=names, **numbers)
+    digests = pictures.digests[large]
+    return dataclasses.replace(pictures, names=names, digests=digests, **numbers)
 
 
 def check_scorable(pictures, scale):
@@ -232,8 +250,7 @@ def to_memory(pairs, scale):
 def _to_cache(source, scale, smallest, problems):
     """Decodes into a folder of the Keras cache, unless an earlier run has done so; returns
     None, and leaves no folder, if there are problems."""
-    content = repr((DECODING, source.key, scale))
-    key = hashlib.sha256(content.encode()).hexdigest()[:16]
+    key = _digest(repr((DECODING, source.key, scale)).encode())
     folder = cache_folder() / "decoded" / key
     if not folder.exists():
         print(f"Decoding about {source.size / 1e9:.1f} GB of pictures into {folder}")
@@ -269,7 +286,7 @@ def _as_pictures(index, pixels, scale):
         lr, hr = (tf.reshape(p, [-1, 3]) for p in pixels)
         columns = [tf.constant(index[key]) for key in NUMBERS]
     names = [str(name) for name in index["names"]]
-    return Pictures(scale, names, *columns, lr, hr)
+    return Pictures(scale, names, index["digests"], *columns, lr, hr)
 
 
 def _write(pairs, lr_file, hr_file):
@@ -278,22 +295,24 @@ def _write(pairs, lr_file, hr_file):
 
     An HR picture with several LR pictures, as in DIV2K's wild track, is written once.
     """
-    names, sizes, first_lr, first_hr, redrawn, known = [], [], [], [], [], {}
+    names, digests, sizes, first_lr, first_hr, redrawn = [], [], [], [], [], []
+    known = {}
     for name, lr, hr, again in pairs:
         names.append(name)
         sizes.append(lr.shape[:2])
         redrawn.append(again)
         first_lr.append(lr_file.tell() // 3)
-        lr_file.write(np.ascontiguousarray(lr))
-        hr = np.ascontiguousarray(hr)
-        checksum = hashlib.sha256(hr).digest()
-        if checksum not in known:
-            known[checksum] = hr_file.tell() // 3
+        hr, lr = np.ascontiguousarray(hr), np.ascontiguousarray(lr)
+        digests.append([_digest(hr), _digest(lr)])
+        lr_file.write(lr)
+        if (of_hr := digests[-1][0]) not in known:
+            known[of_hr] = hr_file.tell() // 3
             hr_file.write(hr)
-        first_hr.append(known[checksum])
+        first_hr.append(known[of_hr])
     numbers = {"sizes": sizes, "first_lr": first_lr, "first_hr": first_hr}
     numbers = {k: np.array(v, np.int64) for k, v in numbers.items()}
-    return {"names": names, **numbers, "redrawn": np.array(redrawn, bool)}
+    texts = {"names": names, "digests": np.array(digests)}
+    return {**texts, **numbers, "redrawn": np.array(redrawn, bool)}
 
 
 def _read_all(source, scale, smallest, problems, progress=None):

@@ -86,7 +86,8 @@ def hold_out(pairs):
     """Holds out about a tenth of the pictures.
 
     By a hash of the name rather than by the order, so that a series of similar pictures is
-    not all on one side; and for the same reason a subfolder as a whole.
+    not all on one side; and for the same reason a subfolder as a whole, and a.jpg with
+    a.png.
 
     Args:
         pairs: list of `Pair`, two or more.
@@ -95,11 +96,12 @@ def hold_out(pairs):
         Two lists of `Pair`, to train with and for validation; and a list of sentences on
         what is held out.
     """
-    groups = collections.defaultdict(list)
+    groups, first_of_stem = collections.defaultdict(list), {}
     one_folder = len({pair.group for pair in pairs}) == 1
     for pair in pairs:
         alone = one_folder or not pair.group
-        groups[pair.hr.name if alone else "/".join(pair.group)].append(pair)
+        name = first_of_stem.setdefault(pair.hr.stem.casefold(), pair.hr.name)
+        groups[name if alone else "/".join(pair.group)].append(pair)
     by_hash = sorted(groups, key=lambda name: zlib.crc32(os.fsencode(name)))
     wanted, chosen, count = max(1, len(pairs) // 10), [], 0
     for name in by_hash:

@@ -138,6 +138,49 @@ def _numbers(version):
     return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
+def has_layers_of(model, path):
+    """Whether the layers in a `.keras` file are those of a network, joined in the same way.
+
+    Args:
+        model: functional `keras.Model`. Weights, names and precision do not matter.
+        path: `pathlib.Path` of the file.
+
+    Returns:
+        bool; True if another version of Keras saved the file, whose words may differ.
+
+    Raises:
+        ValueError: as `load_model`, if there is no such file or it is damaged.
+    """
+    if problem := _problem_of(path):
+        raise ValueError(problem)
+    with zipfile.ZipFile(path) as archive:
+        saved = json.loads(archive.read("config.json"))
+        saved_by = json.loads(archive.read("metadata.json"))["keras_version"]
+    ours = json.loads(model.to_json())
+    return saved_by != keras.__version__ or _layers_in(saved) == _layers_in(ours)
+
+
+def _layers_in(config):
+    """The layers in the configuration of a network, without what makes no difference."""
+    left_out = "dtype", "synchronized", "build_config", "trainable"
+    numbers = {}  # of names, in which Keras counts all layers of the process
+
+    def plain(value, key=None):
+        if isinstance(value, dict):
+            return {
+                key: plain(value[key], key)
+                for key in value
+                if key not in left_out and not key.endswith("_initializer")
+            }
+        if isinstance(value, list):
+            return [plain(part) for part in value]
+        if key == "name":
+            numbers.setdefault(value, len(numbers))
+        return numbers.get(value, value) if isinstance(value, str) else value
+
+    return plain(config["config"]["layers"])
+
+
 def leave_out_initializers(path, compression=zipfile.ZIP_STORED):
     """Takes the initialisers of Keras' own layers out of a `.keras` file.
 

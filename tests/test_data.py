@@ -221,12 +221,30 @@ def test_picture_smaller_than_patch_is_named(pairs):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"noise": np.nan}, {"noise": -3}, {"patch_size": 0}, {"batch_size": 0}],
+    [
+        {"noise": np.nan},
+        {"noise": -3},
+        {"patch_size": 0},
+        {"patch_size": 8.0},
+        {"batch_size": 0},
+        {"batch_size": 2.5},
+        {"scale": 2.0},
+    ],
 )
 def test_impossible_batches_are_refused(wrong, pairs):
     ((name, value),) = wrong.items()
+    wrong = {"scale": 2, **wrong}
     with pytest.raises(ValueError, match=f"{name} = {value} .*or more"):
-        data.training_batches(pairs, 2, **wrong)
+        data.training_batches(pairs, **wrong)
+    if name != "noise":
+        with pytest.raises(ValueError, match=f"{name} = {value} .*or more"):
+            data.validation_batches(pairs, **wrong)
+
+
+def test_numbers_of_numpy_are_taken(pairs):
+    two = np.int64(2)
+    (batch,) = as_arrays(data.training_batches(pairs, two, 4 * two, two), 1)
+    assert batch[0].shape == (2, 8, 8, 3)
 
 
 @pytest.mark.parametrize("cut", [data.training_batches, data.validation_batches])
@@ -235,6 +253,10 @@ def test_what_is_no_dataset_with_pairs_in_it_is_refused(cut, pairs):
         cut([*pairs.as_numpy_iterator()], 2)
     with pytest.raises(ValueError, match="There are no pairs in this dataset"):
         cut(pairs.take(0), 2)
+    with pytest.raises(ValueError, match="These pairs never end"):
+        cut(pairs.repeat(), 2)
+    with pytest.raises(ValueError, match=r"Pairs must be \(LR, HR\), not .*'lr'"):
+        cut(pairs.map(lambda lr, hr: {"lr": lr, "hr": hr}), 2)
 
 
 def test_validation_batches_are_equal_and_complete(pairs):

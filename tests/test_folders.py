@@ -185,6 +185,27 @@ def test_flat_folder_is_split_as_ever(tmp_path, make_pictures):
     ]
 
 
+def test_one_picture_in_two_formats_is_on_one_side(tmp_path, make_pictures):
+    names = [f"{number}.{ending}" for number in range(20) for ending in ("PNG", "jpg")]
+    make_pictures(tmp_path, names)
+    train, validation, _ = folders.hold_out(folders.pair_files(tmp_path, 2))
+    stems = [{pair.hr.stem for pair in side} for side in (train, validation)]
+    assert len(validation) == 4 and not stems[0] & stems[1]
+
+
+def test_pictures_that_are_trained_on_and_scored_are_said(
+    smooth_pictures, capsys, make_pictures
+):
+    data.load_splits(smooth_pictures, 2)
+    out = capsys.readouterr().out
+    assert "Warning" not in out and "With so few pictures to validate on" in out
+    shutil.copy(smooth_pictures / "train/b.png", smooth_pictures / "test/c.png")
+    data.load_splits(smooth_pictures, 2)
+    out = capsys.readouterr().out
+    paths = smooth_pictures / "test/c.png", smooth_pictures / "train/b.png"
+    assert "Warning: {} is scored and, as {}, also trained on".format(*paths) in out
+
+
 @pytest.mark.parametrize(
     "sizes, shares",
     [

@@ -92,7 +92,7 @@ def test_networks_with_layers_of_somebodys_own_keep_their_precision(own):
     [
         lambda: edsr.build_edsr(2, 4, 1, residual_scaling=0.1),
         lambda: espcn.build_espcn(2, filters=(4,)),
-        lambda: srgan.build_srresnet(4, 4, 1),
+        lambda: srgan.build_srresnet(np.int64(4), 4, 1),
         lambda: srgan.build_discriminator(16, 4, 8),
     ],
 )

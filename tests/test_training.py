@@ -17,6 +17,7 @@ import edsr
 import metrics
 import training
 import upscale
+from core import networks
 from core import state as states
 from helpers import PROJECT, TINY, assert_same_state, noise, read_csv, save, state_of
 
@@ -48,6 +49,10 @@ def test_run_leaves_everything_the_docs_promise(run_edsr, smooth_pictures):
     assert not list(folder.rglob(".*"))
     assert f"EDSR x2 on '{smooth_pictures}'" in out.splitlines()[0]
     assert edsr.DATASET == "leaves"  # the block is as it was
+    # Another process may train here now.
+    lock = str(folder.with_name(f".{folder.name}.lock"))
+    code = f"import filelock; filelock.FileLock({lock!r}).acquire(blocking=False)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("steps, warmup", [(1, 0), (3, 0), (40, 4), (5000, 200)])
@@ -99,7 +104,7 @@ def test_saved_file_loads_anywhere_with_keras_alone(run_edsr, tmp_path):
 
 
 def test_model_is_the_best_of_the_validation(run_edsr):
-    folder, _ = run_edsr(EPOCHS=3, LEARNING_RATE=0.5)  # gets worse after the start
+    folder, out = run_edsr(EPOCHS=3, LEARNING_RATE=0.5)  # gets worse after the start
     history = read_csv(folder / "history.csv")
     scores = [float(row["val_psnr"]) for row in history]
     assert scores[-1] < max(scores)
@@ -107,6 +112,8 @@ def test_model_is_the_best_of_the_validation(run_edsr):
     last = state_of(folder)[0]["arr_0"]
     assert not np.array_equal(best.get_weights()[0], last)
     assert state_of(folder)[1]["best"] == max(scores)
+    best_epoch = 1 + scores.index(max(scores))
+    assert f"The network is that of epoch {best_epoch} of 3, the best on the" in out
 
 
 # --- Resuming ---
@@ -157,28 +164,79 @@ def test_changed_setting_moves_the_old_run_aside(run_edsr):
     assert (folder / "model.keras").exists()
 
 
-def test_other_pictures_move_the_old_run_aside(run_edsr, smooth_pictures):
-    folder, _ = run_edsr(EPOCHS=1)
-    # As a version wrote it that did not note the pictures: nothing is known of a change.
-    arrays, facts = states.read(folder / states.FILE)
-    facts.pop("pictures")
-    states.write(folder / states.FILE, arrays, facts)
-    _, out = run_edsr(EPOCHS=2)
-    assert "Resuming" in out
-    picture = smooth_pictures / "validation/a.png"
-    picture.rename(smooth_pictures / "train/c.png")
-    _, out = run_edsr(EPOCHS=3)
-    assert f"The pictures of {smooth_pictures} changed: kept the previous" in out
+@pytest.fixture
+def reopen(tmp_path, tiny_network, capsys):
+    """Opens the folder of a run after its first epoch, with another network or other
+    pictures; gives what is printed."""
+    settings = {"SCALE": 2, "DATASET": "some", "EPOCHS": 2, "STEPS_PER_EPOCH": 1}
+
+    def open_run(model, pictures):
+        model.compile("sgd", "mae")
+        return training.open_run(model, tmp_path, "edsr", settings, pictures=pictures)
+
+    def reopen(before=(), now=(), model=None):
+        run = open_run(tiny_network(2), before)
+        run.callbacks[0].set_model(run.model)
+        run.callbacks[0].on_epoch_end(0, {"loss": 1.0, "val_loss": 1.0})
+        capsys.readouterr()
+        open_run(model or tiny_network(2), now)
+        return capsys.readouterr().out
+
+    return reopen
+
+
+def remove(folder):
+    (folder / "train/b.png").unlink()
+
+
+def hold_out(folder):
+    (folder / "train/b.png").rename(folder / "validation/c.png")
+
+
+def replace(folder):
+    """By a picture of the same name and size."""
+    save(noise(40, 48, 3, seed=9), folder / "train/b.png")
+
+
+def add_lr(folder):
+    """Beside pictures that were HR alone."""
+    for path in [*folder.rglob("*.png")]:
+        for role in ("HR", "LR"):
+            (path.parent / role).mkdir(exist_ok=True)
+        save(noise(20, 24, 3, seed=9), path.parent / "LR" / path.name)
+        path.rename(path.parent / "HR" / path.name)
+
+
+@pytest.mark.parametrize("change", [remove, hold_out, replace, add_lr])
+def test_other_pictures_move_the_old_run_aside(change, reopen, smooth_pictures):
+    def load():
+        return [
+            data.load(smooth_pictures, split, 2) for split in ("train", "validation")
+        ]
+
+    before = load()
+    change(smooth_pictures)
+    out = reopen(before, load())
+    assert "The pictures of some changed: kept the previous run as" in out
     assert "New run in" in out
 
 
-@pytest.mark.slow
-def test_changed_network_moves_the_old_run_aside(run_edsr, monkeypatch):
-    run_edsr(EPOCHS=1)
-    build = edsr.build_edsr
-    monkeypatch.setattr(edsr, "build_edsr", lambda *a: build(*a[:2], 2, *a[3:]))
-    _, out = run_edsr(EPOCHS=1)
-    assert "The network changed: kept the previous run as" in out
+def test_same_pictures_in_another_place_resume(reopen, smooth_pictures):
+    before = [data.load(smooth_pictures, "train", 2)]
+    moved = smooth_pictures.rename(smooth_pictures.with_name("moved"))
+    assert reopen(before, [data.load(moved, "train", 2)]).startswith("Resuming")
+
+
+@pytest.mark.parametrize(
+    "other, same",
+    [({}, True), ({"blocks": 3}, False), ({"residual_scaling": 0.1}, False)],
+)
+def test_other_layers_move_the_old_run_aside(other, same, reopen):
+    """Of equal shapes, too."""
+    out = reopen(
+        model=edsr.build_edsr(**{"scale": 2, "filters": 4, "blocks": 2, **other})
+    )
+    assert out.startswith("Resuming" if same else "The network changed: kept the prev")
 
 
 def test_run_without_a_finished_epoch_is_replaced(run_edsr):
@@ -219,7 +277,8 @@ def test_initial_weights_are_needed_at_the_start_alone(run_edsr, tmp_path):
     further = {"INITIAL_WEIGHTS": str(folder / "model.keras"), "LEARNING_RATE": 1e-5}
     _, out = run_edsr(**further)
     assert "Starting from" in out and "LEARNING_RATE changed" in out
-    (folder / "model.keras").write_text("no network")
+    # Even where it is another network now.
+    networks.save_model(edsr.build_edsr(2, 4, 1), folder / "model.keras")
     _, out = run_edsr(**further, EPOCHS=3)
     assert "Resuming " in out and "Starting from" not in out
 
