@@ -125,9 +125,12 @@ def test_readme_is_short():
     assert len((PROJECT / "README.md").read_text().splitlines()) <= 200
 
 
-def test_readme_names_every_module():
-    listed = "\n".join(blocks(PROJECT / "README.md", ""))
-    for path in [*PROJECT.glob("*.py"), *PROJECT.glob("core/[a-z]*.py")]:
+@pytest.mark.parametrize(
+    "page, modules", [("README.md", "*.py"), ("docs/code.md", "core/[a-z]*.py")]
+)
+def test_maps_name_every_module(page, modules):
+    listed = "\n".join(blocks(PROJECT / page, ""))
+    for path in PROJECT.glob(modules):
         assert re.search(rf"(^|\W){path.name}\b", listed), path.name
 
 
