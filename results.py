@@ -75,7 +75,7 @@ def compare(networks, pairs, path, self_ensemble=(), draw=drawings.draw_comparis
     for name, model in {"bicubic": None, **networks}.items():
         table[name], first[name] = _score(model, pairs, name)
         if name in self_ensemble:
-            title = f"{name}+ (mean of 8 orientations)"
+            title = f"{name}+ (mean of 8 rotations and flips)"
             table[f"{name}+"], _ = _score(model, pairs, title, self_ensemble=True)
     _print_first(first, pairs.pictures.names)
     for number, (lr, hr) in enumerate(pairs.take(DRAWN).as_numpy_iterator()):
