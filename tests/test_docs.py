@@ -54,6 +54,8 @@ def place(tmp_path, monkeypatch):
             save(hr, folder / f"{number}_HR.png")
             lr = data.bicubic_resize(hr, 48 // scale, 60 // scale)
             save(lr, folder / f"{number}_LR.png")
+    for seed, name in enumerate(("originals", "enlarged")):
+        save(noise(48, 60, 3, seed=seed), tmp_path / name / "photo.png")
     (tmp_path / "weights").symlink_to(PROJECT / "weights")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(PROJECT)
