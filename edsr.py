@@ -78,7 +78,7 @@ NOISE = 0.0  # grey levels of Gaussian noise added to LR; paper: none
 EPOCHS = 20  # paper: 300 of 1,000 steps
 STEPS_PER_EPOCH = 200  # batches between validations
 LEARNING_RATE = 8e-4  # to train further: 1e-4; paper: 1e-4, halved every 200,000 steps
-WARMUP_STEPS = 200  # steps of rising learning rate; paper: none
+WARMUP_STEPS = 200  # steps of rising learning rate, at most a tenth of all; paper: none
 INITIAL_WEIGHTS = None  # a .keras file to train further; paper: x2 for x3 and x4
 PRECISION = "auto"  # the fastest here; or "float32", "mixed_bfloat16", "mixed_float16"
 SEED = 0  # of all random choices
@@ -203,6 +203,8 @@ centres of the validation pictures, and the best network is kept. The table at t
 scores whole test pictures, which do not influence the training; datasets without test
 pictures are scored on those of validation. For EDSR+ in the table the picture is enlarged
 in its eight rotations and flips, and the results are averaged (section 4.3).
+
+For the training alone, without resuming and reports, see docs/python.md.
 """
 
 

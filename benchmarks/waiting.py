@@ -5,8 +5,8 @@
 The commands are run as a user runs them. The scores are those of compare.py, for 30 pictures
 of the folder that ESPCN enlarges: with LPIPS and NIQE, if what these need is installed, and
 without. The leaves are drawn once. Each other figure is a median; a first run does not
-count. The goals are a second for help, and half of what docs/speed.md calls "before", which
-was measured on its machine.
+count. The goals are a second for help, and half of what an older version took, on the machine
+of docs/speed.md.
 """
 
 import argparse

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def mean_of_turns(enlarge, image):
-    """Enlarges a picture in its eight orientations, and averages the results turned back.
+    """Enlarges a picture in its eight rotations and flips, and averages the results.
 
     Lim et al. 2017 (EDSR), section 4.3; rows marked "+" in tables.
 

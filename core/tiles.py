@@ -194,7 +194,7 @@ def _windows(length, tile, overlap):
 
 
 def _predict(model, image, scale, tile, eight_turns, progress):
-    """The network's output for an array [h, w, C], or the mean over its eight orientations.
+    """The network's output for an array [h, w, C], or its mean over rotations and flips.
 
     Args:
         tile: largest side of the tiles of its second half.

@@ -54,6 +54,8 @@ def place(tmp_path, monkeypatch):
             save(hr, folder / f"{number}_HR.png")
             lr = data.bicubic_resize(hr, 48 // scale, 60 // scale)
             save(lr, folder / f"{number}_LR.png")
+    for seed, name in enumerate(("originals", "enlarged")):
+        save(noise(48, 60, 3, seed=seed), tmp_path / name / "photo.png")
     (tmp_path / "weights").symlink_to(PROJECT / "weights")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(PROJECT)
@@ -125,9 +127,12 @@ def test_readme_is_short():
     assert len((PROJECT / "README.md").read_text().splitlines()) <= 200
 
 
-def test_readme_names_every_module():
-    listed = "\n".join(blocks(PROJECT / "README.md", ""))
-    for path in [*PROJECT.glob("*.py"), *PROJECT.glob("core/[a-z]*.py")]:
+@pytest.mark.parametrize(
+    "page, modules", [("README.md", "*.py"), ("docs/code.md", "core/[a-z]*.py")]
+)
+def test_maps_name_every_module(page, modules):
+    listed = "\n".join(blocks(PROJECT / page, ""))
+    for path in PROJECT.glob(modules):
         assert re.search(rf"(^|\W){path.name}\b", listed), path.name
 
 
