@@ -87,7 +87,7 @@ if __name__ == "__main__":  # before the imports that take seconds
 
 import keras
 import numpy as np
-from PIL import ExifTags, Image, ImageFilter
+from PIL import ExifTags, Image
 
 from core import images
 from core.files import files_below, named_errors, whole_file
@@ -204,12 +204,24 @@ def _fill_hidden(rgb, alpha):
     """Gives fully transparent pixels the colours around them, since what is hidden under
     them would reach into the visible edges. Returns also what was lost, in a list."""
     hidden = alpha == 0
+    if not hidden.any() or hidden.all():
+        return rgb, []
+    size = alpha.shape[::-1]
+    coarse = tuple(max(1, side // 8) for side in size)
+
+    def blur(values):
+        return _resize(_resize(values, coarse, Image.BILINEAR), size, Image.BILINEAR)
+
+    weights = alpha[..., None].astype(np.float32)
+    mean = np.average(rgb[~hidden], axis=0, weights=alpha[~hidden]).astype(np.float32)
+    least = 1e-6  # of the mean, so that it is the colour far from everything visible
+    nearby = (blur(rgb * weights) + least * mean) / (blur(weights) + least)
+    if rgb.dtype == np.uint8:
+        nearby = to_uint8(nearby)
+    filled = np.where(hidden[..., None], nearby, rgb)
+    changed = (rgb[hidden] != rgb[hidden][0]).any() and (filled != rgb).any()
     note = "Colours under fully transparent pixels were changed: see --keep-hidden."
-    changed = hidden.any() and (rgb[hidden] != rgb[hidden][0]).any()
-    rgba = Image.fromarray(np.dstack([to_uint8(rgb), to_uint8(alpha)]))
-    nearby = rgba.convert("RGBa").filter(ImageFilter.GaussianBlur(8)).convert("RGBA")
-    filled = np.where(hidden[..., None], np.asarray(nearby)[..., :3], rgb)
-    return filled.astype(rgb.dtype), [note] * bool(changed)
+    return filled, [note] * bool(changed)
 
 
 def _to_grey(samples):
@@ -219,12 +231,12 @@ def _to_grey(samples):
     return grey.astype(samples.dtype)
 
 
-def _resize(samples, size):
-    """Resizes [H, W, C] to (width, height), with bicubic interpolation."""
+def _resize(samples, size, filter=Image.BICUBIC):
+    """Resizes [H, W, C] to (width, height)."""
     if samples.shape[1::-1] == size:
         return samples
     channels = [
-        Image.fromarray(channel.astype(np.float32)).resize(size, Image.BICUBIC)
+        Image.fromarray(channel.astype(np.float32)).resize(size, filter)
         for channel in np.moveaxis(samples, -1, 0)
     ]
     resized = np.stack(channels, axis=-1)
