@@ -42,7 +42,9 @@ def of_pillow(image, path):
     try:
         Image.Exif().load(image.info.get("exif"))  # raises what getexif() passes over
         exif = image.getexif()
-        attached.orientation = exif.get(ORIENTATION, 1)
+        # Of JPEG XL the decoder has turned all but recompressed JPEG files.
+        upright = image.format == "JXL" and not image.jpeg
+        attached.orientation = 1 if upright else exif.get(ORIENTATION, 1)
         attached.exif = _described(exif) if image.format == "TIFF" else exif
         attached.exif.pop(ORIENTATION, None)
         attached.exif.tobytes()

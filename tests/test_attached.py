@@ -82,6 +82,23 @@ def test_deep_tiff_is_turned_as_pillow_turns(tmp_path, orientation):
         np.testing.assert_array_equal(upright, expected[orientation])
 
 
+@pytest.mark.parametrize("recompressed", [False, True])
+def test_jpeg_xl_is_turned_once(tmp_path, recompressed):
+    pytest.importorskip("pillow_jxl")
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(noise(8, 12, 3)).save(tmp_path / "a.jpg", exif=exif)
+    with Image.open(tmp_path / "a.jpg") as image:
+        settings = {"lossless_jpeg": recompressed, "exif": exif.tobytes()}
+        image.save(tmp_path / "a.jxl", **settings)
+    ours = images.read(tmp_path / "a.jxl")
+    others = imagecodecs.jpegxl_decode((tmp_path / "a.jxl").read_bytes())
+    assert (
+        ours.rgb.shape == others.shape == ((12, 8, 3) if recompressed else (8, 12, 3))
+    )
+    assert 274 not in ours.attached.exif
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_profile_and_description_of_tiff(tmp_path, dtype):
     tifffile.imwrite(
