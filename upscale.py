@@ -139,8 +139,9 @@ def upscale_file(
         What was assumed, and lost on the way, in sentences, or an empty string.
 
     Raises:
-        ValueError: if the picture cannot be read, if the target has another suffix, or if
-            the result is too large for its format, transparent in JPEG, or all black.
+        ValueError: as `upscale`, or if the picture cannot be read, if the target has
+            another suffix, or if the result is too large for its format or transparent in
+            JPEG.
         OSError: if the result cannot be written.
         MemoryError: if there is not enough memory.
     """
@@ -164,11 +165,6 @@ def upscale_file(
         rgb, note = _fill_hidden(rgb, picture.alpha)
         notes += note
     samples = upscale(model, rgb, self_ensemble, tile, progress, dtype, precision)
-    if rgb.mean() > 2 and samples.max() * (255 / np.iinfo(dtype).max) < 1.5:
-        raise ValueError(
-            f"{source} becomes black, since the output of {model.name} does not go beyond "
-            "1: its last layer must be keras.layers.Rescaling(255)."
-        )
     if picture.grey:
         samples = _to_grey(samples)
     samples = _resize(samples, size)

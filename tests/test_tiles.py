@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 import data
+import metrics
 import upscale
 from core import precision, tiles
 from core.pixels import to_uint8
-from helpers import PROJECT, drawn_pair, noise
+from helpers import PROJECT, drawn_pair, model_of, noise
 
 
 def untiled(model, image):
@@ -94,6 +95,23 @@ def test_pixels_of_another_range_are_refused(tiny_network):
     result = upscale.upscale(model, dark, precision="float32")
     np.testing.assert_array_equal(result, untiled(model, dark))
     upscale.upscale(model, np.zeros((9, 9, 3)))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("low", [0, -1])
+def test_network_of_another_range_is_refused(channels, low):
+    to_range = keras.layers.Rescaling((1 - low) / 255, low)
+    model = model_of(to_range, keras.layers.UpSampling2D(2), channels=channels)
+    image = noise(9, 9, 3)
+    for enlarge in (
+        lambda: upscale.upscale(model, image),
+        lambda: metrics.evaluate(model, [(image, noise(18, 18, 3))], verbose=0),
+    ):
+        with pytest.raises(
+            ValueError, match="does not go beyond 1: its last layer must"
+        ):
+            enlarge()
+    upscale.upscale(model, image // 200)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])

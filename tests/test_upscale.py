@@ -505,7 +505,7 @@ def test_network_that_answers_from_0_to_1_is_named(run, tmp_path, activation, dt
     )
     networks.save_model(model_of(*layers), tmp_path / "dark.keras")
     status, _ = run("a.png", model="dark.keras")
-    assert "a.png becomes black, since the output of some" in status
+    assert "a.png: The picture becomes black, since the output of some" in status
     networks.save_model(
         model_of(*layers, keras.layers.Rescaling(255)), tmp_path / "light.keras"
     )
