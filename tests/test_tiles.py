@@ -139,6 +139,17 @@ def test_16_bits_are_computed_in_float32(tiny_network, monkeypatch):
         )
 
 
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_interpolating_layers_enlarge_every_size(interpolation):
+    upsampling = keras.layers.UpSampling2D(2, interpolation=interpolation)
+    model = model_of(keras.layers.Conv2D(3, 3, padding="same"), upsampling)
+    for size in (8, 9, 10):
+        image = noise(size, size, 3)
+        expected = to_uint8(model(image[None].astype(np.float32)).numpy()[0])
+        result = upscale.upscale(model, image, precision="float32")
+        np.testing.assert_array_equal(result, expected)
+
+
 def test_progress_ends_at_one(tiny_network):
     shares = []
     upscale.upscale(tiny_network(2), noise(61, 90, 3), tile=32, progress=shares.append)
