@@ -246,9 +246,13 @@ def _resize(samples, size, filter=Image.BICUBIC):
 def _note_size(exif, size):
     """Brings the size that EXIF data states up to date."""
     inner = exif.get_ifd(ExifTags.IFD.Exif)
-    for tag, side in zip(("ExifImageWidth", "ExifImageHeight"), size):
-        if ExifTags.Base[tag].value in inner:
-            inner[ExifTags.Base[tag].value] = side
+    for part, names in (
+        (exif, ("ImageWidth", "ImageLength")),
+        (inner, ("ExifImageWidth", "ExifImageHeight")),
+    ):
+        for name, side in zip(names, size):
+            if ExifTags.Base[name].value in part:
+                part[ExifTags.Base[name].value] = side
 
 
 def find_pictures(paths, output):

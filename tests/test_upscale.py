@@ -215,11 +215,14 @@ def test_picture_that_is_all_hidden_stays_as_it_is():
 
 def test_stated_size_in_exif_is_that_of_the_result(run, tmp_path, repeat):
     exif = Image.Exif()
+    exif[0x0100], exif[0x0101] = 9, 7
     exif.get_ifd(0x8769).update({0xA002: 9, 0xA003: 7, 0x9003: "2026:11:26 12:00:00"})
     draw(tmp_path / "a.jpg", exif=exif)
     assert run("a.jpg", "--format", "same", model=repeat)[0] == 0
     with Image.open(tmp_path / "upscaled/a_x2.jpg") as result:
-        inner = result.getexif().get_ifd(0x8769)
+        exif = result.getexif()
+        inner = exif.get_ifd(0x8769)
+    assert exif[0x0100] == 18 and exif[0x0101] == 14
     assert inner[0xA002] == 18 and inner[0xA003] == 14
     assert inner[0x9003] == "2026:11:26 12:00:00"
 
