@@ -60,7 +60,7 @@ def parse_arguments():
         default="auto",
         help="auto, the fastest here, or float32, mixed_bfloat16, mixed_float16",
     )
-    add("--suffix", help="added to file names; by default such as _x4")
+    add("--suffix", help="added to file names; by default such as _x4 or _x4_sharp0.5")
     add(
         "--format",
         choices=["png", "same"],
@@ -417,7 +417,10 @@ def prepare(options, scale):
     Returns:
         dict from source to target; and a sentence on files that are not read, or "".
     """
-    suffix = f"_x{scale:g}" if options.suffix is None else options.suffix
+    suffix = options.suffix
+    if suffix is None:
+        sharp = f"_sharp{options.sharpness:g}" if options.sharpness else ""
+        suffix = f"_x{scale:g}{sharp}"
     pictures, left_out = find_pictures(options.pictures, options.output)
     targets = plan(pictures, options.output, suffix, options.format == "same")
     if not targets:

@@ -644,14 +644,16 @@ def test_sharpness_mixes_the_included_networks(
         networks.save_model(network, tmp_path / f"{name}.keras")
     lr = tmp_path / "a.png"
     save(noise(12, 16, 3), lr)
+    output = tmp_path / "out"
     for sharpness in (0, 0.25, 1):
-        output = tmp_path / f"out{sharpness}"
         arguments = lr, "--sharpness", sharpness, "--output", output
         assert run_command(upscale, *arguments)[0] == 0
         network = networks.mix(edsr, srgan, sharpness)
         expected = upscale.upscale(network, noise(12, 16, 3))
-        with Image.open(output / "a_x4.png") as result:
+        sharp = f"_sharp{sharpness}" if sharpness else ""
+        with Image.open(output / f"a_x4{sharp}.png") as result:
             np.testing.assert_array_equal(result, expected)
+    assert len(list(output.iterdir())) == 3  # none took the place of another
     # At every scale, since there are no others; JPEG files with those that know them.
     save(noise(12, 16, 3), tmp_path / "b.jpg")
     for path, used in (lr, "edsr_x4"), (tmp_path / "b.jpg", "edsr_realistic_x4"):
@@ -663,7 +665,7 @@ def test_sharpness_mixes_the_included_networks(
     arguments = lr, "--model", model, "--sharpness", 0.5, "--output", tmp_path / "own"
     assert run_command(upscale, *arguments)[0] == 0
     expected = upscale.upscale(networks.mix(*realistic, 0.5), noise(12, 16, 3))
-    with Image.open(tmp_path / "own" / "a_x4.png") as result:
+    with Image.open(tmp_path / "own" / "a_x4_sharp0.5.png") as result:
         np.testing.assert_array_equal(result, expected)
 
 
