@@ -351,7 +351,7 @@ def included_network(scale, source, sharper=False):
     Returns:
         `pathlib.Path` of a `.keras` file.
     """
-    jpeg = images.format_of(source) == "JPEG"
+    jpeg = images.format_of(source) in ("JPEG", "MPO")  # of 3-D cameras: several JPEG
     scales = (4,) if sharper else (2, 4) if jpeg else (2, 3, 4)
     reach = next((each for each in scales if each >= scale), 4)
     return WEIGHTS / f"edsr_{'realistic_' if jpeg else ''}x{reach}.keras"
