@@ -63,9 +63,8 @@ def parse_arguments():
     add("--suffix", help="added to file names; by default such as _x4 or _x4_sharp0.5")
     add(
         "--format",
-        choices=["png", "same"],
         default="png",
-        help="same: JPEG, PNG, TIFF or WebP as the input",
+        help="png, jpg, tif or webp; same: that of the input, where it is one of these",
     )
     add(
         "--large",
@@ -180,7 +179,6 @@ def upscale_file(
 def _check_target(format, picture, source, target, size):
     """Refuses what the file of the result cannot hold, or be called."""
     if picture.alpha is not None and not FORMATS[format].alpha:
-        # A PNG file that is called .jpg.
         raise ValueError(
             f"{source} is transparent, which {target.name} cannot be: leave out --format."
         )
@@ -302,8 +300,15 @@ def _lies_in(path, folder):
     return folder in path.parents
 
 
-def plan(pictures, output, suffix, same_format):
+def plan(pictures, output, suffix, format):
     """Decides for each picture where its result goes: dict from source to target.
+
+    Args:
+        pictures: as `find_pictures` lists them.
+        output: folder for the results.
+        suffix: added to the names.
+        format: "png", or what else names of files end with; "same" for that of each
+            picture, and PNG where it is none of `FORMATS`.
 
     Raises:
         ValueError: if a result would take the place of an input or of another result.
@@ -311,9 +316,10 @@ def plan(pictures, output, suffix, same_format):
     # By target in lower case, since A.png and a.png are one file on many disks.
     jobs = {}
     for source, relative in pictures:
-        extension = ".png"
-        if same_format and images.format_of(source) in FORMATS:
-            extension = source.suffix
+        extension = f".{format}"
+        if format == "same":
+            known = images.format_of(source) in FORMATS
+            extension = source.suffix if known else ".png"
         target = output / relative.with_name(f"{relative.stem}{suffix}{extension}")
         other, _ = jobs.get(str(target).casefold(), (None, None))
         if other and other != source and other.parent == source.parent:
@@ -398,6 +404,12 @@ def check(options):
         raise ValueError("--scale must be more than 0 and less than 100.")
     if options.tile is not None and options.tile < SMALLEST_TILE:
         raise ValueError(f"--tile must be at least {SMALLEST_TILE} pixels.")
+    format = Image.registered_extensions().get(f".{options.format}".lower())
+    if options.format != "same" and format not in FORMATS:
+        raise ValueError(
+            f"--format must be same, or a file name suffix of {', '.join(FORMATS)}, such "
+            f"as jpg, not {options.format}."
+        )
     if options.suffix and pathlib.Path(options.suffix).name != options.suffix:
         raise ValueError("--suffix is a part of file names, without slashes.")
     if not 0 <= options.sharpness <= 1:
@@ -422,7 +434,7 @@ def prepare(options, scale):
         sharp = f"_sharp{options.sharpness:g}" if options.sharpness else ""
         suffix = f"_x{scale:g}{sharp}"
     pictures, left_out = find_pictures(options.pictures, options.output)
-    targets = plan(pictures, options.output, suffix, options.format == "same")
+    targets = plan(pictures, options.output, suffix, options.format)
     if not targets:
         sentence = "there are no pictures in these folders."
         raise ValueError(f"{sentence} {left_out}".strip())

@@ -128,6 +128,14 @@ def test_16_bits_are_within_half_a_step_of_the_network(run, tmp_path, tiny_netwo
     np.testing.assert_allclose(np.rint(samples), expected, atol=0.51)
 
 
+@pytest.mark.parametrize("ending", ["jpg", "JPEG", "tiff", "webp"])
+def test_format_can_be_chosen(run, tmp_path, repeat, ending):
+    draw(tmp_path / "a.png")
+    assert run("a.png", "--format", ending, model=repeat)[0] == 0
+    with Image.open(tmp_path / f"upscaled/a_x2.{ending}") as result:
+        assert result.format == images.format_of(tmp_path / f"a.{ending}")
+
+
 def test_deep_picture_called_jpeg_becomes_8_bits_and_says_so(run, tmp_path, repeat):
     saving.write(
         tmp_path / "a.jpg", "PNG", noise(7, 9, 3).astype(np.uint16) * 257, Attached()
@@ -279,7 +287,8 @@ def test_alpha_is_enlarged_beside_the_colours(run, tmp_path):
 def test_transparent_picture_called_jpeg_is_named(run, tmp_path):
     draw(tmp_path / "a.png", "RGBA").save(tmp_path / "b.jpg", format="png")
     status, _ = run("b.jpg", "--format", "same")
-    assert "b.jpg is transparent, which b_x2.jpg cannot be" in status
+    assert "b.jpg is transparent, which b_x2.jpg cannot be: leave out --fo" in status
+    assert "which a_x2.jpg cannot be" in run("a.png", "--format", "jpg")[0]
     assert run("b.jpg")[0] == 0
 
 
@@ -400,7 +409,7 @@ def test_pictures_that_differ_in_their_ending_alone(run, tmp_path):
         [(pathlib.Path(name), pathlib.Path(name)) for name in ("a.png", "A.jpg")],
         pathlib.Path("out"),
         "_x2",
-        same_format=False,
+        format="png",
     )  # which are two files on any disk, unlike a_x2.png and A_x2.png
     assert [path.name for path in jobs.values()] == ["a_x2.png", "A.jpg_x2.png"]
     status, _ = run("in/a.jpg", "other/a.jpg", "--output", "new")
@@ -576,6 +585,8 @@ def test_networks_of_others_that_only_one_size_fits_are_named(run, tmp_path):
         (("--scale", "0"), "--scale must be more than 0 and less than 100"),
         (("--scale", "100"), "--scale must be more than 0 and less than 100"),
         (("--suffix", "a/b"), "--suffix is a part of file names, without slashes"),
+        (("--format", "gif"), "suffix of JPEG, PNG, TIFF, WEBP, such as jpg, not gif"),
+        (("--format", ".jpg"), "such as jpg, not .jpg"),
         (("--tile", "31"), "--tile must be at least 32 pixels"),
     ],
 )
