@@ -179,7 +179,10 @@ def mark(axes, detail):
     """Draws a frame around a detail."""
     y, x = (part.start for part in detail)
     size = detail[0].stop - y
-    axes.add_patch(Rectangle((x, y), size, size, fill=False, color="yellow"))
+    corner = x - 0.5, y - 0.5  # of a pixel, whose centre is at x and y
+    axes.add_patch(
+        Rectangle(corner, size, size, fill=False, color="yellow", clip_on=False)
+    )
 
 
 def _save(figure, path):
