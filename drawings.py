@@ -180,9 +180,8 @@ def mark(axes, detail):
     y, x = (part.start for part in detail)
     size = detail[0].stop - y
     corner = x - 0.5, y - 0.5  # of a pixel, whose centre is at x and y
-    axes.add_patch(
-        Rectangle(corner, size, size, fill=False, color="yellow", clip_on=False)
-    )
+    style = dict(fill=False, color="yellow", clip_on=False, in_layout=False)
+    axes.add_patch(Rectangle(corner, size, size, **style))
 
 
 def _save(figure, path):
