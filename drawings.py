@@ -179,7 +179,9 @@ def mark(axes, detail):
     """Draws a frame around a detail."""
     y, x = (part.start for part in detail)
     size = detail[0].stop - y
-    axes.add_patch(Rectangle((x, y), size, size, fill=False, color="yellow"))
+    corner = x - 0.5, y - 0.5  # of a pixel, whose centre is at x and y
+    style = dict(fill=False, color="yellow", clip_on=False, in_layout=False)
+    axes.add_patch(Rectangle(corner, size, size, **style))
 
 
 def _save(figure, path):

@@ -69,9 +69,10 @@ def export(
 
     Raises:
         ValueError: if the output exists or has the wrong suffix, if an option does not go
-            with the format, if the network has several inputs or outputs, if there are no
-            pictures to calibrate on, if a package or npm is missing (naming it), if the
-            backend is not TensorFlow, or if the exported network gives a different picture.
+            with the format, if the network has several inputs or outputs, or layers that
+            need a fixed size, if there are no pictures to calibrate on, if a package or
+            npm is missing (naming it), if the backend is not TensorFlow, or if the
+            exported network gives a different picture.
         OSError: if the output cannot be written.
     """
     # Here, so that the command finds mistakes before that takes seconds.
@@ -88,6 +89,7 @@ def export(
             "network and run export.py."
         )
     model = as_network(model)
+    _check_layers(model, size)
     if format == "web":
         model = _for_rgb(model)
     shape = (None, *(size or (None, None)), model.input_shape[-1])
@@ -141,6 +143,21 @@ def check_options(format, size, precision, calibrate, layout):
         if precision != "int8":
             raise ValueError("--calibrate goes with --precision int8 alone.")
         calibration.find_pictures(calibrate)
+
+
+def _check_layers(model, size):
+    """Refuses layers of Keras that TensorFlow exports for one size alone."""
+    from keras.layers import UpSampling2D
+
+    from core.networks import innermost_layers
+
+    for layer in [] if size else innermost_layers(model):
+        if isinstance(layer, UpSampling2D) and layer.interpolation != "nearest":
+            raise ValueError(
+                f"The layer {layer.name} of {model.name} uses {layer.interpolation} "
+                "interpolation, which can be exported for one size alone: set --size, or "
+                'build the layer with interpolation="nearest".'
+            )
 
 
 def check_output(format, output):

@@ -60,12 +60,11 @@ def parse_arguments():
         default="auto",
         help="auto, the fastest here, or float32, mixed_bfloat16, mixed_float16",
     )
-    add("--suffix", help="added to file names; by default such as _x4")
+    add("--suffix", help="added to file names; by default such as _x4 or _x4_sharp0.5")
     add(
         "--format",
-        choices=["png", "same"],
         default="png",
-        help="same: JPEG, PNG, TIFF or WebP as the input",
+        help="png, jpg, tif or webp; same: that of the input, where it is one of these",
     )
     add(
         "--large",
@@ -87,7 +86,7 @@ if __name__ == "__main__":  # before the imports that take seconds
 
 import keras
 import numpy as np
-from PIL import ExifTags, Image, ImageFilter
+from PIL import ExifTags, Image
 
 from core import images
 from core.files import files_below, named_errors, whole_file
@@ -139,8 +138,9 @@ def upscale_file(
         What was assumed, and lost on the way, in sentences, or an empty string.
 
     Raises:
-        ValueError: if the picture cannot be read, if the target has another suffix, or if
-            the result is too large for its format, transparent in JPEG, or all black.
+        ValueError: as `upscale`, or if the picture cannot be read, if the target has
+            another suffix, or if the result is too large for its format or transparent in
+            JPEG.
         OSError: if the result cannot be written.
         MemoryError: if there is not enough memory.
     """
@@ -164,11 +164,6 @@ def upscale_file(
         rgb, note = _fill_hidden(rgb, picture.alpha)
         notes += note
     samples = upscale(model, rgb, self_ensemble, tile, progress, dtype, precision)
-    if rgb.mean() > 2 and samples.max() * (255 / np.iinfo(dtype).max) < 1.5:
-        raise ValueError(
-            f"{source} becomes black, since the output of {model.name} does not go beyond "
-            "1: its last layer must be keras.layers.Rescaling(255)."
-        )
     if picture.grey:
         samples = _to_grey(samples)
     samples = _resize(samples, size)
@@ -184,7 +179,6 @@ def upscale_file(
 def _check_target(format, picture, source, target, size):
     """Refuses what the file of the result cannot hold, or be called."""
     if picture.alpha is not None and not FORMATS[format].alpha:
-        # A PNG file that is called .jpg.
         raise ValueError(
             f"{source} is transparent, which {target.name} cannot be: leave out --format."
         )
@@ -204,12 +198,24 @@ def _fill_hidden(rgb, alpha):
     """Gives fully transparent pixels the colours around them, since what is hidden under
     them would reach into the visible edges. Returns also what was lost, in a list."""
     hidden = alpha == 0
+    if not hidden.any() or hidden.all():
+        return rgb, []
+    size = alpha.shape[::-1]
+    coarse = tuple(max(1, side // 8) for side in size)
+
+    def blur(values):
+        return _resize(_resize(values, coarse, Image.BILINEAR), size, Image.BILINEAR)
+
+    weights = alpha[..., None].astype(np.float32)
+    mean = np.average(rgb[~hidden], axis=0, weights=alpha[~hidden]).astype(np.float32)
+    least = 1e-6  # of the mean, so that it is the colour far from everything visible
+    nearby = (blur(rgb * weights) + least * mean) / (blur(weights) + least)
+    if rgb.dtype == np.uint8:
+        nearby = to_uint8(nearby)
+    filled = np.where(hidden[..., None], nearby, rgb)
+    changed = (rgb[hidden] != rgb[hidden][0]).any() and (filled != rgb).any()
     note = "Colours under fully transparent pixels were changed: see --keep-hidden."
-    changed = hidden.any() and (rgb[hidden] != rgb[hidden][0]).any()
-    rgba = Image.fromarray(np.dstack([to_uint8(rgb), to_uint8(alpha)]))
-    nearby = rgba.convert("RGBa").filter(ImageFilter.GaussianBlur(8)).convert("RGBA")
-    filled = np.where(hidden[..., None], np.asarray(nearby)[..., :3], rgb)
-    return filled.astype(rgb.dtype), [note] * bool(changed)
+    return filled, [note] * bool(changed)
 
 
 def _to_grey(samples):
@@ -219,12 +225,12 @@ def _to_grey(samples):
     return grey.astype(samples.dtype)
 
 
-def _resize(samples, size):
-    """Resizes [H, W, C] to (width, height), with bicubic interpolation."""
+def _resize(samples, size, filter=Image.BICUBIC):
+    """Resizes [H, W, C] to (width, height)."""
     if samples.shape[1::-1] == size:
         return samples
     channels = [
-        Image.fromarray(channel.astype(np.float32)).resize(size, Image.BICUBIC)
+        Image.fromarray(channel.astype(np.float32)).resize(size, filter)
         for channel in np.moveaxis(samples, -1, 0)
     ]
     resized = np.stack(channels, axis=-1)
@@ -238,9 +244,13 @@ def _resize(samples, size):
 def _note_size(exif, size):
     """Brings the size that EXIF data states up to date."""
     inner = exif.get_ifd(ExifTags.IFD.Exif)
-    for tag, side in zip(("ExifImageWidth", "ExifImageHeight"), size):
-        if ExifTags.Base[tag].value in inner:
-            inner[ExifTags.Base[tag].value] = side
+    for part, names in (
+        (exif, ("ImageWidth", "ImageLength")),
+        (inner, ("ExifImageWidth", "ExifImageHeight")),
+    ):
+        for name, side in zip(names, size):
+            if ExifTags.Base[name].value in part:
+                part[ExifTags.Base[name].value] = side
 
 
 def find_pictures(paths, output):
@@ -290,8 +300,15 @@ def _lies_in(path, folder):
     return folder in path.parents
 
 
-def plan(pictures, output, suffix, same_format):
+def plan(pictures, output, suffix, format):
     """Decides for each picture where its result goes: dict from source to target.
+
+    Args:
+        pictures: as `find_pictures` lists them.
+        output: folder for the results.
+        suffix: added to the names.
+        format: "png", or what else names of files end with; "same" for that of each
+            picture, and PNG where it is none of `FORMATS`.
 
     Raises:
         ValueError: if a result would take the place of an input or of another result.
@@ -299,9 +316,10 @@ def plan(pictures, output, suffix, same_format):
     # By target in lower case, since A.png and a.png are one file on many disks.
     jobs = {}
     for source, relative in pictures:
-        extension = ".png"
-        if same_format and images.format_of(source) in FORMATS:
-            extension = source.suffix
+        extension = f".{format}"
+        if format == "same":
+            known = images.format_of(source) in FORMATS
+            extension = source.suffix if known else ".png"
         target = output / relative.with_name(f"{relative.stem}{suffix}{extension}")
         other, _ = jobs.get(str(target).casefold(), (None, None))
         if other and other != source and other.parent == source.parent:
@@ -339,7 +357,7 @@ def included_network(scale, source, sharper=False):
     Returns:
         `pathlib.Path` of a `.keras` file.
     """
-    jpeg = images.format_of(source) == "JPEG"
+    jpeg = images.format_of(source) in ("JPEG", "MPO")  # of 3-D cameras: several JPEG
     scales = (4,) if sharper else (2, 4) if jpeg else (2, 3, 4)
     reach = next((each for each in scales if each >= scale), 4)
     return WEIGHTS / f"edsr_{'realistic_' if jpeg else ''}x{reach}.keras"
@@ -386,6 +404,12 @@ def check(options):
         raise ValueError("--scale must be more than 0 and less than 100.")
     if options.tile is not None and options.tile < SMALLEST_TILE:
         raise ValueError(f"--tile must be at least {SMALLEST_TILE} pixels.")
+    format = Image.registered_extensions().get(f".{options.format}".lower())
+    if options.format != "same" and format not in FORMATS:
+        raise ValueError(
+            f"--format must be same, or a file name suffix of {', '.join(FORMATS)}, such "
+            f"as jpg, not {options.format}."
+        )
     if options.suffix and pathlib.Path(options.suffix).name != options.suffix:
         raise ValueError("--suffix is a part of file names, without slashes.")
     if not 0 <= options.sharpness <= 1:
@@ -405,9 +429,12 @@ def prepare(options, scale):
     Returns:
         dict from source to target; and a sentence on files that are not read, or "".
     """
-    suffix = f"_x{scale:g}" if options.suffix is None else options.suffix
+    suffix = options.suffix
+    if suffix is None:
+        sharp = f"_sharp{options.sharpness:g}" if options.sharpness else ""
+        suffix = f"_x{scale:g}{sharp}"
     pictures, left_out = find_pictures(options.pictures, options.output)
-    targets = plan(pictures, options.output, suffix, options.format == "same")
+    targets = plan(pictures, options.output, suffix, options.format)
     if not targets:
         sentence = "there are no pictures in these folders."
         raise ValueError(f"{sentence} {left_out}".strip())

@@ -32,7 +32,7 @@ class Attached:
     aspect: bool = False
     chunks: dict = dataclasses.field(
         default_factory=dict
-    )  # COLOUR_CHUNKS of a PNG file
+    )  # COLOUR_CHUNKS as in a PNG file
     notes: list = dataclasses.field(default_factory=list)  # what was lost, in sentences
 
 
@@ -42,7 +42,9 @@ def of_pillow(image, path):
     try:
         Image.Exif().load(image.info.get("exif"))  # raises what getexif() passes over
         exif = image.getexif()
-        attached.orientation = exif.get(ORIENTATION, 1)
+        # Of JPEG XL the decoder has turned all but recompressed JPEG files.
+        upright = image.format == "JXL" and not image.jpeg
+        attached.orientation = 1 if upright else exif.get(ORIENTATION, 1)
         attached.exif = _described(exif) if image.format == "TIFF" else exif
         attached.exif.pop(ORIENTATION, None)
         attached.exif.tobytes()
@@ -56,6 +58,8 @@ def of_pillow(image, path):
         attached.notes.append(GEO_NOTE)
     if image.format == "PNG":
         attached.chunks = _colour_chunks(path)
+    elif not attached.profile:
+        attached.chunks = _coded_colours(image, path)
     density = image.info.get("dpi")
     # Without a unit, as PNG, TIFF and JPEG files state it.
     names = "aspect", "resolution", "jfif_density"
@@ -118,3 +122,19 @@ def _colour_chunks(path):
                 file.seek(length, 1)
             file.seek(4, 1)  # the checksum
     return found
+
+
+def _coded_colours(image, path):
+    """The colour space that an AVIF or HEIC file names by numbers (nclx, of ITU-T H.273),
+    as chunks of a PNG file; none where it is sRGB or is not stated."""
+    primaries = transfer = 2  # unspecified
+    box = path.read_bytes().partition(b"colrnclx")[2] if image.format == "AVIF" else b""
+    if box:
+        primaries, transfer = struct.unpack(">HH", box[:4])
+    elif nclx := image.info.get("nclx_profile"):  # of HEIC
+        primaries, transfer = nclx["color_primaries"], nclx["transfer_characteristics"]
+    # 1 and 6 are the curve of video, which many encoders state by default for pixels in
+    # sRGB (1 and 13), and which viewers show as if it were that.
+    if primaries in (1, 2) and transfer in (1, 2, 6, 13):
+        return {}
+    return {b"cICP": bytes([primaries, transfer, 0, 1])}

@@ -1,6 +1,7 @@
 """Pictures of more than 8 bits per channel: what their numbers mean, and reading them
 from files of which Pillow keeps 8 bits or makes something else."""
 
+import functools
 import logging
 
 import imagecodecs
@@ -75,8 +76,8 @@ def to_levels(values, bits=None, guess=True):
 DECODERS = {
     "PNG": imagecodecs.png_decode,
     "JPEG2000": imagecodecs.jpeg2k_decode,
-    "AVIF": imagecodecs.avif_decode,
-    "JXL": imagecodecs.jpegxl_decode,
+    "AVIF": functools.partial(imagecodecs.avif_decode, index=0),  # of an animation
+    "JXL": functools.partial(imagecodecs.jpegxl_decode, index=0),
 }
 
 
@@ -106,8 +107,6 @@ def read_samples(data, format, transparent=None):
     """
     bits = bits_of(data, format)
     samples = DECODERS[format](data)
-    if samples.ndim > 3:  # an animation
-        samples = samples[0]
     samples = samples.reshape(*samples.shape[:2], -1)
     channels = samples.shape[-1] - 1 | 1  # 1 or 3, with or without alpha
     levels, note = to_levels(samples[..., :channels], bits)

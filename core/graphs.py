@@ -6,6 +6,7 @@ import functools
 import weakref
 
 import keras
+import numpy as np
 
 
 def once(function):
@@ -30,15 +31,16 @@ def receptive_radius(model):
     on enlarged pixels or in parallel, for networks without strides."""
     radius = 0
     nodes = _nodes(model)
-    for layer in model.layers:
+    for layer in getattr(model, "operations", model.layers):
         own = 0
-        if isinstance(layer, keras.Model):
-            own = receptive_radius(layer)
-        elif hasattr(layer, "kernel_size"):
-            sizes = zip(layer.kernel_size, layer.dilation_rate)
+        inner = getattr(layer, "layer", layer)  # as of SpectralNormalization
+        if isinstance(inner, keras.Model):
+            own = receptive_radius(inner)
+        elif hasattr(inner, "kernel_size"):
+            sizes = zip(inner.kernel_size, inner.dilation_rate)
             own = max(size // 2 * dilation for size, dilation in sizes)
-        elif hasattr(layer, "pool_size"):
-            own = max(layer.pool_size) // 2
+        elif hasattr(inner, "pool_size"):
+            own = int(np.max(inner.pool_size)) // 2
         radius += own * (len(nodes.get(layer.name, ())) or 1)
     return radius
 

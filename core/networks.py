@@ -313,7 +313,7 @@ def load_initial_weights(model, path):
         source = load_model(path)
     except ValueError as error:
         raise ValueError(f"The initial weights cannot be loaded: {error}") from error
-    theirs = {layer.name: layer.get_weights() for layer in _innermost_layers(source)}
+    theirs = {layer.name: layer.get_weights() for layer in innermost_layers(source)}
     ours = [layer for layer in model.layers if layer.trainable_weights]
     taken = 0
     for layer in ours:
@@ -352,7 +352,7 @@ def _give_the_same(model, other):
     )
 
 
-def _innermost_layers(model):
+def innermost_layers(model):
     """The layers of a network and of the networks that are layers in it."""
     for layer in model.layers:
-        yield from _innermost_layers(layer) if hasattr(layer, "layers") else [layer]
+        yield from innermost_layers(layer) if hasattr(layer, "layers") else [layer]

@@ -11,7 +11,7 @@ from core import precision as precisions
 from core.colours import for_rgb
 from core.graphs import halves, receptive_radius
 from core.networks import as_network, in_precision, scale_and_channels
-from core.pixels import bicubic_resize, check_range, to_samples
+from core.pixels import bicubic_resize, check_range, luma, to_samples
 from core.self_ensemble import mean_of_turns
 
 # Sides of tiles in pixels of the picture. Of an EDSR the first half takes about 1 kB for
@@ -86,8 +86,8 @@ def upscale(
 
     Raises:
         ValueError: if `image` is not RGB or plainly has another range (0 to 1, 16 bits),
-            the model is not such a network, its output is not finite, or there is no such
-            tile, type or precision.
+            the model is not such a network, its output is not finite or does not go beyond
+            1, or there is no such tile, type or precision.
         MemoryError: if not even the smallest tile fits.
     """
     dtype = np.dtype(dtype)
@@ -104,9 +104,14 @@ def upscale(
     result = np.empty((height * scale, width * scale, 3), dtype)
     tile = tile or (TILE if halves(model) else TILE_OF_WHOLE)
 
+    brightest = 0
+
     def enlarge_window(rows, columns, progress):
+        nonlocal brightest
         window, size = image[rows, columns], min(tile, TILE_OF_SECOND_HALF)
         enlarged = _predict(model, window, scale, size, self_ensemble, progress)
+        answer = luma(enlarged) if channels == 1 else enlarged
+        brightest = max(brightest, answer.max())
         return to_samples(enlarged, dtype)
 
     while True:
@@ -114,6 +119,7 @@ def upscale(
             _in_tiles(
                 enlarge_window, result, scale, tile, receptive_radius(model), progress
             )
+            _check_brightness(model, image, brightest)
             return result
         except Exception as error:  # each backend has its own
             if not any(words in str(error) for words in SHORT_OF_MEMORY):
@@ -147,6 +153,16 @@ def _as_pixels(image):
         raise ValueError(f"image must be RGB [H, W, 3], not of shape {image.shape}.")
     check_range(image, "image", "multiply pixels from 0 to 1 by 255")
     return image.astype(image.dtype.newbyteorder("="), copy=False)
+
+
+def _check_brightness(model, image, brightest):
+    """Refuses a network of whose answers the brightest is black, unless the picture is."""
+    if brightest < 1.5 and image.mean() > 2:
+        raise ValueError(
+            f"The picture becomes black, since the output of {model.name} does not go "
+            "beyond 1: its last layer must be keras.layers.Rescaling(255), or its training "
+            "failed."
+        )
 
 
 def _in_tiles(enlarge, result, scale, tile, radius, progress):
@@ -235,7 +251,11 @@ def _run(model, *arrays):
     batches = [array[None] for array in arrays]
     with _whole_batches():
         inputs = batches if len(batches) > 1 else batches[0]
-        return np.asarray(model.predict_on_batch(inputs))[0]
+        try:
+            return np.asarray(model.predict_on_batch(inputs))[0]
+        except TypeError:
+            # TensorFlow cannot compile UpSampling2D with interpolation for any size.
+            return np.asarray(model(inputs, training=False))[0]
 
 
 @contextlib.contextmanager

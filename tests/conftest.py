@@ -41,10 +41,18 @@ def small_leaves(monkeypatch):
 
 @pytest.fixture
 def photographs():
-    """Folder with real photographs, named by the environment variable SR_DATA."""
-    if "SR_DATA" not in os.environ:
-        pytest.skip("SR_DATA is not set")
-    return pathlib.Path(os.environ["SR_DATA"])
+    """Finds files and folders in that which the environment variable SR_DATA names: one
+    with real photographs."""
+
+    def find(name):
+        if "SR_DATA" not in os.environ:
+            pytest.skip("SR_DATA is not set")
+        path = pathlib.Path(os.environ["SR_DATA"]) / name
+        if not path.exists():
+            pytest.skip(f"{path} is missing")
+        return path
+
+    return find
 
 
 @pytest.fixture

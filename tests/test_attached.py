@@ -1,11 +1,12 @@
 """What belongs to a picture besides its pixels, as its file states it."""
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageCms
 
-from core import images
+from core import images, saving
 from helpers import noise
 
 
@@ -81,6 +82,23 @@ def test_deep_tiff_is_turned_as_pillow_turns(tmp_path, orientation):
         np.testing.assert_array_equal(upright, expected[orientation])
 
 
+@pytest.mark.parametrize("recompressed", [False, True])
+def test_jpeg_xl_is_turned_once(tmp_path, recompressed):
+    pytest.importorskip("pillow_jxl")
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(noise(8, 12, 3)).save(tmp_path / "a.jpg", exif=exif)
+    with Image.open(tmp_path / "a.jpg") as image:
+        settings = {"lossless_jpeg": recompressed, "exif": exif.tobytes()}
+        image.save(tmp_path / "a.jxl", **settings)
+    ours = images.read(tmp_path / "a.jxl")
+    others = imagecodecs.jpegxl_decode((tmp_path / "a.jxl").read_bytes())
+    assert (
+        ours.rgb.shape == others.shape == ((12, 8, 3) if recompressed else (8, 12, 3))
+    )
+    assert 274 not in ours.attached.exif
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_profile_and_description_of_tiff(tmp_path, dtype):
     tifffile.imwrite(
@@ -106,3 +124,43 @@ def test_georeference_is_said_to_be_lost(tmp_path, dtype):
     assert images.read(tmp_path / "a.tif").notes[-1] == (
         "Its georeference (GeoTIFF) was left out."
     )
+
+
+@pytest.mark.parametrize("ending", ["avif", "heic"])
+@pytest.mark.parametrize(
+    "primaries, transfer, kept",
+    [
+        (9, 16, True),  # BT.2020 PQ, of HDR
+        (12, 13, True),  # Display P3
+        (1, 13, False),  # sRGB
+        (1, 1, False),
+        (1, 6, False),
+        (2, 2, False),  # unspecified
+    ],
+)
+def test_colour_space_of_avif_and_heic(tmp_path, ending, primaries, transfer, kept):
+    path, pixels = tmp_path / f"a.{ending}", noise(16, 16, 3)
+    if ending == "avif":
+        codes = {"primaries": primaries, "transfer": transfer, "matrix": 6}
+        path.write_bytes(imagecodecs.avif_encode(pixels, level=100, **codes))
+    else:
+        pytest.importorskip("pillow_heif")
+        codes = {"color_primaries": primaries, "transfer_characteristics": transfer}
+        codes |= {"matrix_coefficients": 6, "full_range_flag": 1}
+        Image.fromarray(pixels).save(path, "HEIF", nclx_profile=codes)
+    attached = attached_of(path)
+    expected = {b"cICP": bytes([primaries, transfer, 0, 1])} if kept else {}
+    assert attached.chunks == expected
+    _, notes = saving.fitting(attached, "JPEG")
+    said = ["What it says about its colours (cICP) was left out."]
+    assert notes == said * kept
+
+
+def test_profile_comes_before_the_colour_space_of_avif(tmp_path):
+    path = tmp_path / "a.avif"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(noise(16, 16, 3)).save(path, icc_profile=profile)
+    data = path.read_bytes().replace(b"colrnclx\0\1\0\r", b"colrnclx\0\x0c\0\r")
+    path.write_bytes(data)
+    attached = attached_of(path)
+    assert attached.profile == profile and attached.chunks == {}

@@ -373,13 +373,16 @@ def test_half_a_deep_file_is_refused(tmp_path):
             images.read(tmp_path / name)
 
 
-def test_deep_jpeg_xl(tmp_path):
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("frames", [1, 5])
+def test_deep_jpeg_xl(tmp_path, frames, channels):
     pytest.importorskip("pillow_jxl")
-    values = values_of((32, 48, 3), 16).astype(np.uint16)
-    data = imagecodecs.jpegxl_encode(values, lossless=True)
+    values = values_of((frames, 32, 48, channels), 16).astype(np.uint16)
+    data = imagecodecs.jpegxl_encode(values.squeeze(), lossless=True)
     (tmp_path / "a.jxl").write_bytes(data)
     picture = images.read(tmp_path / "a.jxl")
-    np.testing.assert_allclose(picture.rgb, values / 257, atol=1e-4)
+    rgb = np.broadcast_to(values[0] / 257, (32, 48, 3))
+    np.testing.assert_allclose(picture.rgb, rgb, atol=1e-4)
 
 
 def test_deep_heic_says_so(tmp_path):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 import drawings
@@ -16,6 +17,14 @@ def test_find_detail_is_where_bicubic_fails_most():
     assert rows.stop - rows.start == columns.stop - columns.start == 30
     assert rows.start <= 50 and rows.stop >= 70
     assert columns.start <= 80 and columns.stop >= 100
+
+
+def test_frame_lies_around_the_pixels_of_a_detail():
+    axes = Figure().subplots()
+    drawings.mark(axes, (slice(4, 7), slice(0, 3)))
+    (frame,) = axes.patches
+    assert frame.get_bbox().extents.tolist() == [-0.5, 3.5, 2.5, 6.5]
+    assert not frame.get_clip_on()
 
 
 def test_curves_begin_with_the_start(tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ import mdsr
 import rcan
 import srgan
 from core import networks
-from helpers import PROJECT, noise, save
+from helpers import PROJECT, model_of, noise, save
 
 NAMES = {"saved_model": "network", "litert": "network.tflite", "onnx": "network.onnx"}
 # As each script builds them, but small; with the image skip and without.
@@ -86,6 +86,14 @@ def test_exported_networks_equal_those_of_keras(
     assert output.exists() and [p.name for p in output.parent.iterdir()] == [
         output.name
     ]
+
+
+def test_layers_that_need_a_fixed_size_are_named(tmp_path):
+    upsampling = keras.layers.UpSampling2D(2, interpolation="bilinear", name="up")
+    model = model_of(keras.Sequential([upsampling]))
+    with pytest.raises(ValueError, match="layer up of .* one size alone: set --size"):
+        export.export(model, "saved_model", tmp_path / "any")
+    assert export.export(model, "saved_model", tmp_path / "fixed", (8, 9)) < 1e-3
 
 
 @pytest.mark.parametrize("format", NAMES)

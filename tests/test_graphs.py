@@ -52,6 +52,15 @@ def test_radius_counts_pools():
     assert graphs.receptive_radius(model) == farthest(model) == 1 + 3 + 2
 
 
+def test_radius_counts_wrapped_kernels_and_pools_of_keras_ops():
+    inputs = keras.Input((None, None, 3))
+    wrapped = keras.layers.SpectralNormalization(conv(3, 5, kernel_initializer="ones"))
+    x = keras.ops.max_pool(wrapped(inputs), 5, strides=1, padding="same")
+    outputs = keras.ops.average_pool(x, (3, 7), strides=1, padding="same")
+    model = keras.Model(inputs, outputs)
+    assert graphs.receptive_radius(model) == farthest(model) == 2 + 2 + 3
+
+
 def conv(filters=3, size=3, **settings):
     return keras.layers.Conv2D(filters, size, padding="same", **settings)
 

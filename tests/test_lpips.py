@@ -15,7 +15,7 @@ from helpers import network_features, noise
 def test_bicubic_on_set5_as_in_the_literature(photographs, real_weights):
     """Ma et al. 2020, "Structure-Preserving Super Resolution", table 1: 0.3407."""
     scores = metrics.evaluate(
-        None, data.load(photographs / "Set5/image_SRF_4", "all", 4), verbose=0
+        None, data.load(photographs("Set5/image_SRF_4"), "all", 4), verbose=0
     )
     assert round(scores["lpips"], 4) == 0.3406
 

@@ -26,7 +26,7 @@ def photograph():
 
 def test_as_the_authors_code_in_matlab(photographs, real_parameters):
     """BasicSR, basicsr/metrics/niqe.py: MATLAB R2021a gives 5.72957338 for this picture."""
-    hr = data.read_image(photographs / "matlab_bicubic" / "baboon_HR.png")
+    hr = data.read_image(photographs("matlab_bicubic/baboon_HR.png"))
     assert abs(metrics.niqe(hr) - 5.72957338) < 1e-6
 
 

@@ -59,8 +59,8 @@ def test_bicubic_rounds_and_clips_only_uint8():
 
 
 def test_bicubic_is_identical_to_matlab(photographs):
-    hr = data.read_image(photographs / "matlab_bicubic/baboon_HR.png")
-    lr = data.read_image(photographs / "matlab_bicubic/baboon_LR_x4.png")
+    hr = data.read_image(photographs("matlab_bicubic/baboon_HR.png"))
+    lr = data.read_image(photographs("matlab_bicubic/baboon_LR_x4.png"))
     ours = data.bicubic_resize(hr, hr.shape[0] // 4, hr.shape[1] // 4)
     np.testing.assert_array_equal(ours, lr)
 
@@ -112,8 +112,8 @@ def test_plain_definition_makes_the_drawn_files_again(tmp_path):
 
 def test_plain_definition_gives_the_pixels_of_matlab(photographs):
     """Where the window of 24x16 pixels lies at the edge, and in the middle."""
-    hr = data.read_image(photographs / "matlab_bicubic/baboon_HR.png")
-    lr = data.read_image(photographs / "matlab_bicubic/baboon_LR_x4.png")
+    hr = data.read_image(photographs("matlab_bicubic/baboon_HR.png"))
+    lr = data.read_image(photographs("matlab_bicubic/baboon_LR_x4.png"))
     lines = hr.tolist()
     for top, left in [(0, 0), (60, 50), (lr.shape[0] - 12, lr.shape[1] - 8)]:
         window = [

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 import data
+import metrics
 import upscale
 from core import precision, tiles
 from core.pixels import to_uint8
-from helpers import PROJECT, drawn_pair, noise
+from helpers import PROJECT, drawn_pair, model_of, noise
 
 
 def untiled(model, image):
@@ -96,6 +97,23 @@ def test_pixels_of_another_range_are_refused(tiny_network):
     upscale.upscale(model, np.zeros((9, 9, 3)))
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("low", [0, -1])
+def test_network_of_another_range_is_refused(channels, low):
+    to_range = keras.layers.Rescaling((1 - low) / 255, low)
+    model = model_of(to_range, keras.layers.UpSampling2D(2), channels=channels)
+    image = noise(9, 9, 3)
+    for enlarge in (
+        lambda: upscale.upscale(model, image),
+        lambda: metrics.evaluate(model, [(image, noise(18, 18, 3))], verbose=0),
+    ):
+        with pytest.raises(
+            ValueError, match="does not go beyond 1: its last layer must"
+        ):
+            enlarge()
+    upscale.upscale(model, image // 200)
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("name", ["edsr_x4", "srgan_x4", "espcn_x4"])
 def test_half_precision_shows_in_no_picture(name, policy):
@@ -119,6 +137,17 @@ def test_16_bits_are_computed_in_float32(tiny_network, monkeypatch):
             upscale.upscale(model, lr, dtype=dtype),
             upscale.upscale(model, lr, dtype=dtype, precision=policy),
         )
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_interpolating_layers_enlarge_every_size(interpolation):
+    upsampling = keras.layers.UpSampling2D(2, interpolation=interpolation)
+    model = model_of(keras.layers.Conv2D(3, 3, padding="same"), upsampling)
+    for size in (8, 9, 10):
+        image = noise(size, size, 3)
+        expected = to_uint8(model(image[None].astype(np.float32)).numpy()[0])
+        result = upscale.upscale(model, image, precision="float32")
+        np.testing.assert_array_equal(result, expected)
 
 
 def test_progress_ends_at_one(tiny_network):

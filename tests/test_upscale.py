@@ -128,6 +128,14 @@ def test_16_bits_are_within_half_a_step_of_the_network(run, tmp_path, tiny_netwo
     np.testing.assert_allclose(np.rint(samples), expected, atol=0.51)
 
 
+@pytest.mark.parametrize("ending", ["jpg", "JPEG", "tiff", "webp"])
+def test_format_can_be_chosen(run, tmp_path, repeat, ending):
+    draw(tmp_path / "a.png")
+    assert run("a.png", "--format", ending, model=repeat)[0] == 0
+    with Image.open(tmp_path / f"upscaled/a_x2.{ending}") as result:
+        assert result.format == images.format_of(tmp_path / f"a.{ending}")
+
+
 def test_deep_picture_called_jpeg_becomes_8_bits_and_says_so(run, tmp_path, repeat):
     saving.write(
         tmp_path / "a.jpg", "PNG", noise(7, 9, 3).astype(np.uint16) * 257, Attached()
@@ -187,13 +195,42 @@ def test_hidden_colours_that_are_all_one_are_not_worth_a_line(run, tmp_path, rep
     assert "changed" not in run("logo.png", model=repeat)[1]
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("shape", ["dots", "line", "faint", "disc"])
+def test_small_and_faint_parts_keep_their_colour(shape, dtype):
+    y, x = np.indices((64, 70))
+    alpha = {
+        "dots": 255 * (x * y % 97 == 1),
+        "line": 255 * (y == 63),
+        "faint": x == y,
+        "disc": np.clip(30 - np.hypot(x - 32, y - 32), 0, 4) * 50,
+    }[shape].astype(dtype)
+    hidden = alpha == 0
+    rgb = np.full((64, 70, 3), (128, 3, 255), dtype)
+    assert upscale._fill_hidden(rgb, alpha)[1] == []
+    noisy = np.where(hidden[..., None], noise(64, 70, 3), rgb).astype(dtype)
+    filled, notes = upscale._fill_hidden(noisy, alpha)
+    np.testing.assert_allclose(filled, rgb, atol=1e-3)
+    assert filled.dtype == dtype and len(notes) == 1
+
+
+def test_picture_that_is_all_hidden_stays_as_it_is():
+    rgb = noise(16, 16, 3)
+    filled, notes = upscale._fill_hidden(rgb, np.zeros((16, 16), np.uint8))
+    np.testing.assert_array_equal(filled, rgb)
+    assert notes == []
+
+
 def test_stated_size_in_exif_is_that_of_the_result(run, tmp_path, repeat):
     exif = Image.Exif()
+    exif[0x0100], exif[0x0101] = 9, 7
     exif.get_ifd(0x8769).update({0xA002: 9, 0xA003: 7, 0x9003: "2026:11:26 12:00:00"})
     draw(tmp_path / "a.jpg", exif=exif)
     assert run("a.jpg", "--format", "same", model=repeat)[0] == 0
     with Image.open(tmp_path / "upscaled/a_x2.jpg") as result:
-        inner = result.getexif().get_ifd(0x8769)
+        exif = result.getexif()
+        inner = exif.get_ifd(0x8769)
+    assert exif[0x0100] == 18 and exif[0x0101] == 14
     assert inner[0xA002] == 18 and inner[0xA003] == 14
     assert inner[0x9003] == "2026:11:26 12:00:00"
 
@@ -250,7 +287,8 @@ def test_alpha_is_enlarged_beside_the_colours(run, tmp_path):
 def test_transparent_picture_called_jpeg_is_named(run, tmp_path):
     draw(tmp_path / "a.png", "RGBA").save(tmp_path / "b.jpg", format="png")
     status, _ = run("b.jpg", "--format", "same")
-    assert "b.jpg is transparent, which b_x2.jpg cannot be" in status
+    assert "b.jpg is transparent, which b_x2.jpg cannot be: leave out --fo" in status
+    assert "which a_x2.jpg cannot be" in run("a.png", "--format", "jpg")[0]
     assert run("b.jpg")[0] == 0
 
 
@@ -371,7 +409,7 @@ def test_pictures_that_differ_in_their_ending_alone(run, tmp_path):
         [(pathlib.Path(name), pathlib.Path(name)) for name in ("a.png", "A.jpg")],
         pathlib.Path("out"),
         "_x2",
-        same_format=False,
+        format="png",
     )  # which are two files on any disk, unlike a_x2.png and A_x2.png
     assert [path.name for path in jobs.values()] == ["a_x2.png", "A.jpg_x2.png"]
     status, _ = run("in/a.jpg", "other/a.jpg", "--output", "new")
@@ -479,7 +517,7 @@ def test_network_that_answers_from_0_to_1_is_named(run, tmp_path, activation, dt
     )
     networks.save_model(model_of(*layers), tmp_path / "dark.keras")
     status, _ = run("a.png", model="dark.keras")
-    assert "a.png becomes black, since the output of some" in status
+    assert "a.png: The picture becomes black, since the output of some" in status
     networks.save_model(
         model_of(*layers, keras.layers.Rescaling(255)), tmp_path / "light.keras"
     )
@@ -547,6 +585,8 @@ def test_networks_of_others_that_only_one_size_fits_are_named(run, tmp_path):
         (("--scale", "0"), "--scale must be more than 0 and less than 100"),
         (("--scale", "100"), "--scale must be more than 0 and less than 100"),
         (("--suffix", "a/b"), "--suffix is a part of file names, without slashes"),
+        (("--format", "gif"), "suffix of JPEG, PNG, TIFF, WEBP, such as jpg, not gif"),
+        (("--format", ".jpg"), "such as jpg, not .jpg"),
         (("--tile", "31"), "--tile must be at least 32 pixels"),
     ],
 )
@@ -615,14 +655,16 @@ def test_sharpness_mixes_the_included_networks(
         networks.save_model(network, tmp_path / f"{name}.keras")
     lr = tmp_path / "a.png"
     save(noise(12, 16, 3), lr)
+    output = tmp_path / "out"
     for sharpness in (0, 0.25, 1):
-        output = tmp_path / f"out{sharpness}"
         arguments = lr, "--sharpness", sharpness, "--output", output
         assert run_command(upscale, *arguments)[0] == 0
         network = networks.mix(edsr, srgan, sharpness)
         expected = upscale.upscale(network, noise(12, 16, 3))
-        with Image.open(output / "a_x4.png") as result:
+        sharp = f"_sharp{sharpness}" if sharpness else ""
+        with Image.open(output / f"a_x4{sharp}.png") as result:
             np.testing.assert_array_equal(result, expected)
+    assert len(list(output.iterdir())) == 3  # none took the place of another
     # At every scale, since there are no others; JPEG files with those that know them.
     save(noise(12, 16, 3), tmp_path / "b.jpg")
     for path, used in (lr, "edsr_x4"), (tmp_path / "b.jpg", "edsr_realistic_x4"):
@@ -634,7 +676,7 @@ def test_sharpness_mixes_the_included_networks(
     arguments = lr, "--model", model, "--sharpness", 0.5, "--output", tmp_path / "own"
     assert run_command(upscale, *arguments)[0] == 0
     expected = upscale.upscale(networks.mix(*realistic, 0.5), noise(12, 16, 3))
-    with Image.open(tmp_path / "own" / "a_x4.png") as result:
+    with Image.open(tmp_path / "own" / "a_x4_sharp0.5.png") as result:
         np.testing.assert_array_equal(result, expected)
 
 
