@@ -108,7 +108,7 @@ def draw_comparison(lr, hr, enlarged, path):
         **enlarged,
         f"HR, {hr.shape[1]}x{hr.shape[0]}": hr,
     }
-    height = 4 * hr.shape[0] / hr.shape[1] + 4.4
+    height = 4 * hr.shape[0] / hr.shape[1] + 4.7
     figure = Figure((4 * len(panels), height), layout="constrained")
     rows = figure.subplots(2, len(panels), height_ratios=[hr.shape[0] / hr.shape[1], 1])
     for above, below, (caption, image) in zip(*rows, panels.items()):
@@ -162,7 +162,7 @@ def find_detail(hr, bicubic, fraction=1 / 3):
 def show(axes, image, title=""):
     """Shows a picture, RGB or luma, without ticks, its pixels as they are."""
     axes.imshow(image, "gray", vmin=0, vmax=255, interpolation="nearest")
-    axes.set_title(title, fontsize=10)
+    axes.set_title(title, fontsize=12)
     axes.set_axis_off()
 
 
