@@ -30,7 +30,6 @@ from core.files import whole_file
 from core.keras_files import leave_out_initializers
 from core.networks import load_network, mix
 
-WEIGHTS = PROJECT / "weights"
 # Stands for the folder that is named when the recipe is run.
 PHOTOGRAPHS = "photographs"
 
@@ -41,25 +40,26 @@ def result_of(name):
 
 
 def edsr(start, scale=4, epochs=16, **others):
-    """The recipe of an EDSR that is trained further on photographs."""
+    """The recipe of an EDSR: that of the recipe `start`, trained further on photographs."""
     return "edsr", dict(
         DATASET=PHOTOGRAPHS,
         SCALE=scale,
         EPOCHS=epochs,
         STEPS_PER_EPOCH=250,
         LEARNING_RATE=4e-4,  # half of what edsr.py has
-        INITIAL_WEIGHTS=start,
+        INITIAL_WEIGHTS=result_of(start),
         **others,
     )
 
 
-def espcn(start, scale):
-    """The recipe of an ESPCN that is trained further on photographs."""
+def espcn(start, scale, **others):
+    """The same for an ESPCN."""
     return "espcn", dict(
         DATASET=PHOTOGRAPHS,
         SCALE=scale,
         LEARNING_RATE=1e-3,
-        INITIAL_WEIGHTS=start,
+        INITIAL_WEIGHTS=result_of(start),
+        **others,
     )
 
 
@@ -72,17 +72,16 @@ RECIPES = {
         "edsr",
         dict(LEAVES, INITIAL_WEIGHTS=result_of("edsr_leaves_x2")),
     ),
-    "edsr_x2": edsr(result_of("edsr_leaves_x2"), 2, epochs=24),
-    "edsr_first_x3": edsr(WEIGHTS / "edsr_x2.keras", 3),
-    "edsr_x3": edsr(result_of("edsr_first_x3"), 3, epochs=32),
-    "edsr_first_x4": edsr(result_of("edsr_leaves_x4")),
-    "edsr_x4": edsr(result_of("edsr_first_x4"), epochs=48),
-    "edsr_web_x4": edsr(result_of("edsr_first_x4"), DEGRADATION=("bicubic", "web")),
-    "edsr_realistic_x4": edsr(
-        result_of("edsr_web_x4"), DEGRADATION=("bicubic", "web", "aliased")
-    ),
+    "edsr_first_x2": edsr("edsr_leaves_x2", 2, epochs=24),
+    "edsr_x2": edsr("edsr_first_x2", 2, epochs=80),
+    "edsr_first_x3": edsr("edsr_first_x2", 3),
+    "edsr_x3": edsr("edsr_first_x3", 3, epochs=32),
+    "edsr_first_x4": edsr("edsr_leaves_x4"),
+    "edsr_x4": edsr("edsr_first_x4", epochs=48),
+    "edsr_web_x4": edsr("edsr_first_x4", DEGRADATION=("bicubic", "web")),
+    "edsr_realistic_x4": edsr("edsr_web_x4", DEGRADATION=("bicubic", "web", "aliased")),
     "edsr_realistic_x2": edsr(
-        WEIGHTS / "edsr_x2.keras",
+        "edsr_first_x2",
         2,
         epochs=32,
         DEGRADATION=("bicubic", "web", "aliased"),
@@ -90,9 +89,10 @@ RECIPES = {
     "espcn_first_x2": ("espcn", dict(SCALE=2, DATASET=PHOTOGRAPHS)),
     "espcn_leaves_x3": ("espcn", dict(SCALE=3)),
     "espcn_leaves_x4": ("espcn", dict(SCALE=4)),
-    "espcn_x2": espcn(result_of("espcn_first_x2"), 2),
-    "espcn_x3": espcn(result_of("espcn_leaves_x3"), 3),
-    "espcn_x4": espcn(result_of("espcn_leaves_x4"), 4),
+    "espcn_x2": espcn("espcn_first_x2", 2),
+    "espcn_first_x3": espcn("espcn_leaves_x3", 3),
+    "espcn_x3": espcn("espcn_first_x3", 3, EPOCHS=40, PATIENCE=1000),
+    "espcn_x4": espcn("espcn_leaves_x4", 4),
     "srgan_x4": (
         "srgan",
         dict(SRGAN, GAN_EPOCHS=18, INITIAL_WEIGHTS=result_of("edsr_first_x4")),
