@@ -95,7 +95,7 @@ def test_table_drawings_and_lines_say_the_same(
         scores = [metrics.psnr(hr, sr, 2, luma=True) for sr in enlarged.values()]
         assert line.split()[1:] == [f"{score:.2f}" for score in scores]
         captions = [caption.rpartition(" dB")[0] for caption in enlarged]
-        assert captions == [f"{n}: {s:.2f}" for n, s in zip(table, scores)]
+        assert captions == [f"{n}\n{s:.2f}" for n, s in zip(table, scores)]
     printed = [line for line in lines if ".png " in line]
     assert len(printed) == results.PRINTED == 5
 

@@ -486,7 +486,7 @@ def test_only_errors_raised_here_on_purpose_are_one_line(code, last, tmp_path):
     assert not last.startswith("small") or not before
 
 
-def test_ctrl_c_is_one_line(tmp_path):
+def test_ctrl_c_is_one_line(tmp_path, ctrl_c):
     """As during the imports, before anything of ours takes it."""
     (tmp_path / "keras.py").write_text("import signal; signal.raise_signal(2)")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
