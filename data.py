@@ -158,15 +158,12 @@ def _warn_of_scores(train, validation, test):
             "With so few pictures to validate on, it is partly chance which epoch counts as "
             "the best. Ten or more are better, in a folder validation/ beside train/."
         )
-    twins = [
-        *decoded.find_twins(validation, train),
-        *decoded.find_twins(test, train),
-    ]
-    if twins:
-        scored, trained = twins[0]
+    twins = decoded.find_twins(validation, train) | decoded.find_twins(test, train)
+    for scored, trained in list(twins.items())[:1]:
         print(
-            f"Warning: {scored} is scored and, as {trained}, also trained on, so the scores "
-            "are too good: remove one of each such two."
+            f"Warning: {len(twins)} of the pictures to score are also trained on, such as "
+            f"{scored}, which equals {trained}, so their scores will be too good: remove "
+            "them on one side."
         )
 
 
@@ -400,7 +397,7 @@ def validation_batches(pairs, scale, patch_size=48, batch_size=16):
 
     Raises:
         ValueError: if there are fewer pictures than devices, pairs do not fit the scale,
-            or another argument is no whole number.
+            or another argument is not a whole number.
     """
     _check_whole(scale=scale, patch_size=patch_size, batch_size=batch_size)
     hardware.keep_tensorflow_off_gpu()

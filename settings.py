@@ -211,6 +211,7 @@ KINDS = {name: kind for names, kind in ROWS.items() for name in names.split()}
 
 def check_values(namespace, names):
     """Refuses constants that no training can have, in the file as on the command line.
+    NumPy's numbers, as a notebook may set them, become Python's.
 
     Raises:
         ValueError: that names the first of them.
@@ -218,6 +219,8 @@ def check_values(namespace, names):
     for name in names:
         if name not in KINDS or name not in namespace:
             continue
+        if hasattr(namespace[name], "item"):
+            namespace[name] = namespace[name].item()
         value, (kind, fits) = namespace[name], KINDS[name]
         if not fits(value):
             raise ValueError(f"{name} = {value!r} is impossible: it must be {kind}.")

@@ -61,9 +61,9 @@ import training
 
 Edit these, or set them for one run: `python srgan.py SCALE=2 DATASET=div2k`. Each stage
 that was stopped resumes. If any of them but `EPOCHS` and `GAN_EPOCHS` has changed, or
-the pictures, the results so far are moved aside and a new run starts, of SRGAN alone if
-only stage two uses the setting. After more `EPOCHS` of SRResNet, SRGAN starts over from
-it. (The paper trains on ImageNet.)
+the pictures or the layers below, the results so far are moved aside and a new run starts,
+of SRGAN alone if only stage two uses the setting. After more `EPOCHS` of SRResNet, SRGAN
+starts over from it. (The paper trains on ImageNet.)
 """
 
 DATASET = "leaves"  # drawn; or "div2k", "bsds500", "flowers", a folder

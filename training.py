@@ -114,7 +114,7 @@ class State:
     history: list = dataclasses.field(default_factory=list)  # see `Run.history`
     further: bool = False  # the run began with a whole network, of INITIAL_WEIGHTS
     stopped: bool = False  # ended before EPOCHS, by early stopping
-    pixels: str = ""  # tells those of DATASET from others
+    pixels: str = ""  # a hash of those of DATASET
 
 
 @dataclasses.dataclass

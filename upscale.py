@@ -208,7 +208,7 @@ def _fill_hidden(rgb, alpha):
 
     weights = alpha[..., None].astype(np.float32)
     mean = np.average(rgb[~hidden], axis=0, weights=alpha[~hidden]).astype(np.float32)
-    least = 1e-6  # of the mean, so that it is the colour far from everything visible
+    least = 1e-6  # so that far from everything visible, the colour is the mean
     nearby = (blur(rgb * weights) + least * mean) / (blur(weights) + least)
     if rgb.dtype == np.uint8:
         nearby = to_uint8(nearby)
@@ -357,7 +357,7 @@ def included_network(scale, source, sharper=False):
     Returns:
         `pathlib.Path` of a `.keras` file.
     """
-    jpeg = images.format_of(source) in ("JPEG", "MPO")  # of 3-D cameras: several JPEG
+    jpeg = images.format_of(source) in ("JPEG", "MPO")  # MPO: several JPEG in one file
     scales = (4,) if sharper else (2, 4) if jpeg else (2, 3, 4)
     reach = next((each for each in scales if each >= scale), 4)
     return WEIGHTS / f"edsr_{'realistic_' if jpeg else ''}x{reach}.keras"

@@ -42,7 +42,7 @@ def of_pillow(image, path):
     try:
         Image.Exif().load(image.info.get("exif"))  # raises what getexif() passes over
         exif = image.getexif()
-        # Of JPEG XL the decoder has turned all but recompressed JPEG files.
+        # Decoders of JPEG XL turn the pixels themselves, but for recompressed JPEG files.
         upright = image.format == "JXL" and not image.jpeg
         attached.orientation = 1 if upright else exif.get(ORIENTATION, 1)
         attached.exif = _described(exif) if image.format == "TIFF" else exif
@@ -133,8 +133,8 @@ def _coded_colours(image, path):
         primaries, transfer = struct.unpack(">HH", box[:4])
     elif nclx := image.info.get("nclx_profile"):  # of HEIC
         primaries, transfer = nclx["color_primaries"], nclx["transfer_characteristics"]
-    # 1 and 6 are the curve of video, which many encoders state by default for pixels in
-    # sRGB (1 and 13), and which viewers show as if it were that.
+    # 1 and 6 are the curve of video. Many encoders state it by default for pixels in sRGB
+    # (1 and 13), and viewers show these as sRGB.
     if primaries in (1, 2) and transfer in (1, 2, 6, 13):
         return {}
     return {b"cICP": bytes([primaries, transfer, 0, 1])}

@@ -33,7 +33,7 @@ class Pictures:
 
     scale: int  # factor between LR and HR
     names: list
-    digests: np.ndarray  # text that tells pixels from others: [pictures, (HR, LR)]
+    digests: np.ndarray  # hashes of the pixels, as text: [pictures, (HR, LR)]
     sizes: tf.Tensor  # of LR: [pictures, 2]
     first_lr: tf.Tensor  # number of a picture's first pixel in `lr`
     first_hr: tf.Tensor  # and in `hr`
@@ -166,11 +166,11 @@ def fingerprint(datasets):
 
 
 def find_twins(pairs, others):
-    """The pictures of one dataset from `as_dataset` that are in another as well: list of
-    pairs of names."""
+    """The pictures of one dataset from `as_dataset` that are in another as well: dict from
+    their names to those in the other."""
     names = dict(zip(others.pictures.digests[:, 0], others.pictures.names))
     both = zip(pairs.pictures.digests[:, 0], pairs.pictures.names)
-    return [(name, names[digest]) for digest, name in both if digest in names]
+    return {name: names[digest] for digest, name in both if digest in names}
 
 
 def _digest(content):

@@ -86,7 +86,7 @@ def hold_out(pairs):
     """Holds out about a tenth of the pictures.
 
     By a hash of the name rather than by the order, so that a series of similar pictures is
-    not all on one side; and for the same reason a subfolder as a whole, and a.jpg with
+    not all on one side. For the same reason a subfolder stays whole, and a.jpg stays with
     a.png.
 
     Args:

@@ -146,16 +146,20 @@ def has_layers_of(model, path):
         path: `pathlib.Path` of the file.
 
     Returns:
-        bool; True if another version of Keras saved the file, whose words may differ.
+        bool; True also if another version of Keras saved the file, since it may describe
+        the same layers in other words.
 
     Raises:
         ValueError: as `load_model`, if there is no such file or it is damaged.
     """
     if problem := _problem_of(path):
         raise ValueError(problem)
-    with zipfile.ZipFile(path) as archive:
-        saved = json.loads(archive.read("config.json"))
-        saved_by = json.loads(archive.read("metadata.json"))["keras_version"]
+    try:
+        with zipfile.ZipFile(path) as archive:
+            saved = json.loads(archive.read("config.json"))
+            saved_by = json.loads(archive.read("metadata.json"))["keras_version"]
+    except Exception as error:  # as many kinds as there are ways to be broken
+        raise ValueError(f"{path} is damaged: {error}.") from error
     ours = json.loads(model.to_json())
     return saved_by != keras.__version__ or _layers_in(saved) == _layers_in(ours)
 
@@ -163,7 +167,7 @@ def has_layers_of(model, path):
 def _layers_in(config):
     """The layers in the configuration of a network, without what makes no difference."""
     left_out = "dtype", "synchronized", "build_config", "trainable"
-    numbers = {}  # of names, in which Keras counts all layers of the process
+    numbers = {}  # for names, since those that Keras gives count on in a process
 
     def plain(value, key=None):
         if isinstance(value, dict):

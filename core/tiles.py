@@ -103,7 +103,6 @@ def upscale(
     height, width = image.shape[:2]
     result = np.empty((height * scale, width * scale, 3), dtype)
     tile = tile or (TILE if halves(model) else TILE_OF_WHOLE)
-
     brightest = 0
 
     def enlarge_window(rows, columns, progress):
@@ -156,7 +155,7 @@ def _as_pixels(image):
 
 
 def _check_brightness(model, image, brightest):
-    """Refuses a network of whose answers the brightest is black, unless the picture is."""
+    """Refuses a network that turns a picture black that is not."""
     if brightest < 1.5 and image.mean() > 2:
         raise ValueError(
             f"The picture becomes black, since the output of {model.name} does not go "

@@ -203,7 +203,8 @@ def test_pictures_that_are_trained_on_and_scored_are_said(
     data.load_splits(smooth_pictures, 2)
     out = capsys.readouterr().out
     paths = smooth_pictures / "test/c.png", smooth_pictures / "train/b.png"
-    assert "Warning: {} is scored and, as {}, also trained on".format(*paths) in out
+    assert "Warning: 1 of the pictures to score are also trained on" in out
+    assert "such as {}, which equals {}, so".format(*paths) in out
 
 
 @pytest.mark.parametrize(
@@ -280,9 +281,10 @@ def test_links_are_followed_but_not_in_circles(tmp_path, make_pictures):
 
 def test_what_was_found_is_said_once(tmp_path, make_pictures, capsys):
     make_pictures(tmp_path / "flat", [f"{number}.png" for number in range(20)])
-    for split in ("train", "val", "test"):
-        make_pictures(tmp_path / "alone" / split, ["a.png", "b.png"])
-        make_pictures(tmp_path / f"pairs/{split}/HR", ["a.png", "b.png"], (40, 40))
+    for seed, split in enumerate(("train", "val", "test")):
+        make_pictures(tmp_path / "alone" / split, ["a.png", "b.png"], seed=seed)
+        folder = tmp_path / f"pairs/{split}/HR"
+        make_pictures(folder, ["a.png", "b.png"], (40, 40), seed=seed)
         make_pictures(tmp_path / f"pairs/{split}/LR", ["ax2.png", "bx2.png"], (20, 20))
     make_pictures(tmp_path / "pairs/train/HR/../notes", ["c.png", "d.png"])
     make_pictures(tmp_path / "pairs/others", ["e.png"])

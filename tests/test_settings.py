@@ -383,9 +383,17 @@ def test_command_line_changes_one_run(tmp_path):
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_impossible_value_that_a_notebook_sets_is_named(name, monkeypatch):
     script = importlib.import_module(name)
-    monkeypatch.setattr(script, "STEPS_PER_EPOCH", np.int64(5))
-    with pytest.raises(ValueError, match="STEPS_PER_EPOCH = np.int64.5. is impossible"):
+    monkeypatch.setattr(script, "STEPS_PER_EPOCH", 5.0)
+    with pytest.raises(ValueError, match="STEPS_PER_EPOCH = 5.0 is impossible"):
         script.main()
+
+
+def test_numbers_of_numpy_become_those_of_python():
+    rate = np.float32(0.5)
+    namespace = {"SCALE": np.int64(2), "LEARNING_RATE": rate, "IMAGE_SKIP": np.True_}
+    settings.check_values(namespace, [*namespace])
+    assert namespace == {"SCALE": 2, "LEARNING_RATE": 0.5, "IMAGE_SKIP": True}
+    assert [*map(type, namespace.values())] == [int, float, bool]
 
 
 def test_impossible_value_in_the_file_is_one_line(tmp_path):

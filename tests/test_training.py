@@ -547,6 +547,19 @@ def test_missing_network_is_named_before_the_training(file, tmp_path, tiny_netwo
         training.open_run(model, tmp_path, "edsr", settings)
 
 
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_damaged_network_is_named_before_the_training(damage, reopen):
+    def spoil(folder):
+        content = bytearray((folder / "model.keras").read_bytes())
+        place = content.index(b"config.json") + 40
+        content[place] ^= 1
+        content = content[: len(content) // 2] if damage == "cut" else content
+        (folder / "model.keras").write_bytes(content)
+
+    with pytest.raises(ValueError, match="model.keras is damaged"):
+        reopen(meanwhile=spoil)
+
+
 def test_results_that_cannot_be_written_are_named(run_edsr, tmp_path):
     (tmp_path / "results").write_text("a file")
     with pytest.raises(OSError, match="RESULTS = .*results. cannot be written: a file"):
