@@ -25,7 +25,7 @@ def parse_arguments():
         "networks",
         nargs="*",
         type=pathlib.Path,
-        help=".keras files; all in results/, or if none has the scale, in weights/",
+        help=".keras files; default: all in results/, or if none has the scale, in weights/",
     )
     add("--data", default="leaves", help='as DATASET: "bsds500", a folder, ...')
     add(

@@ -63,8 +63,8 @@ import training
 ## Hyperparameters
 
 Edit these, or set them for one run: `python mdsr.py SCALES=2,4 DATASET=div2k`. A run that
-was stopped resumes. If any of them but `EPOCHS` has changed, or the pictures or the
-layers below, the results so far are moved aside and a new run starts.
+was stopped resumes. If you change any setting but `EPOCHS`, the pictures or the layers
+below, the results so far are moved aside and a new run starts.
 """
 
 DATASET = "leaves"  # drawn; or "div2k" (paper), "bsds500", "flowers", a folder

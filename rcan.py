@@ -58,8 +58,8 @@ import training
 ## Hyperparameters
 
 Edit these, or set them for one run: `python rcan.py SCALE=2 DATASET=div2k`. A run that
-was stopped resumes. If any of them but `EPOCHS` has changed, or the pictures or the
-layers below, the results so far are moved aside and a new run starts.
+was stopped resumes. If you change any setting but `EPOCHS`, the pictures or the layers
+below, the results so far are moved aside and a new run starts.
 """
 
 DATASET = "leaves"  # drawn; or "div2k" (paper), "bsds500", "flowers", a folder
@@ -196,7 +196,7 @@ pictures are scored on those of validation. For RCAN+ in the table the picture i
 in its eight rotations and flips, and the results are averaged.
 
 The attention averages over its whole input: a patch in training; in the table and in
-`upscale.py` the whole small picture, or a tile of 512 pixels if the picture is larger.
+`upscale.py` the whole small picture, or a tile of 1024 pixels if it is larger.
 """
 
 

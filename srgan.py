@@ -60,13 +60,13 @@ import training
 ## Hyperparameters
 
 Edit these, or set them for one run: `python srgan.py SCALE=2 DATASET=div2k`. Each stage
-that was stopped resumes. If any of them but `EPOCHS` and `GAN_EPOCHS` has changed, or
-the pictures or the layers below, the results so far are moved aside and a new run starts,
-of SRGAN alone if only stage two uses the setting. After more `EPOCHS` of SRResNet, SRGAN
-starts over from it. (The paper trains on ImageNet.)
+that was stopped resumes. If you change any setting but `EPOCHS` and `GAN_EPOCHS`, the
+pictures or the layers below, the results so far are moved aside and a new run starts, of
+SRGAN alone if only stage two uses the setting. After more `EPOCHS` of SRResNet, SRGAN
+starts over from it.
 """
 
-DATASET = "leaves"  # drawn; or "div2k", "bsds500", "flowers", a folder
+DATASET = "leaves"  # drawn; or "div2k", "bsds500", "flowers", a folder; paper: ImageNet
 DEGRADATION = "bicubic"  # makes LR; or "area", "aliased", "realistic", "web", several
 SCALE = 4  # 2, 3, 4 or 8; or 1, to remove noise and blur
 FILTERS = 64  # paper: 64
@@ -79,7 +79,7 @@ EPOCHS = 10  # of stage one, 0 skips it; paper: 1,000 of 1,000 steps
 GAN_EPOCHS = 5  # of stage two; paper: 200 of 1,000 steps
 STEPS_PER_EPOCH = 200  # batches between validations
 LEARNING_RATE = 1e-3  # of stage one, falls along a cosine; paper: 1e-4
-GAN_LEARNING_RATE = 1e-4  # of both; a tenth for the last sixth, paper: second half
+GAN_LEARNING_RATE = 1e-4  # of G and D; a tenth in the last sixth; paper: second half
 WARMUP_STEPS = 200  # of stage one: rising learning rate, at most a tenth; paper: none
 CONTENT_LOSS = "auto"  # "lpips" or "mae"; or "vgg16", "esrgan"; paper: "vgg54"
 VGG_WEIGHTS = None  # a file; None: VGG19's are downloaded, VGG16's have to be installed

@@ -45,7 +45,7 @@ def parse_arguments():
         default="upscaled",
         help="folder for results (upscaled)",
     )
-    add("--scale", type=float, help="any factor (that of the network, or 4)")
+    add("--scale", type=float, help="any factor; default: the network's own, or 4")
     add(
         "--sharpness",
         type=float,
