@@ -21,7 +21,7 @@ import traceback
 
 PROJECT = pathlib.Path(__file__).resolve().parent
 BACKENDS = "tensorflow", "jax", "torch"
-CONSTANT = re.compile(r"^([A-Z][A-Z0-9_]*) = .*$", re.MULTILINE)
+CONSTANT = re.compile(r"^([A-Z][A-Z0-9_]*) *(?::[^=\n]*)?=(?!=).*$", re.MULTILINE)
 
 
 # --- As a command ---------------------------------------------------------------------
@@ -219,7 +219,7 @@ def check_values(namespace, names):
     for name in names:
         if name not in KINDS or name not in namespace:
             continue
-        if hasattr(namespace[name], "item"):
+        if getattr(namespace[name], "ndim", None) == 0:
             namespace[name] = namespace[name].item()
         value, (kind, fits) = namespace[name], KINDS[name]
         if not fits(value):

@@ -196,6 +196,7 @@ NET = {"filters": (8,), "activation": "relu", "channels": 1}
         ("CONTENT_LOSS", ["mse"], "text in quotes"),
         ("INITIAL_WEIGHTS", True, "a path in quotes, or None"),
         ("SCALES", 2, "whole numbers (int) such as (2, 3)"),
+        ("SCALES", np.array([2, 3]), "whole numbers (int) such as (2, 3)"),
         ("SCALES", (2.0, 3), "whole numbers (int) such as (2, 3)"),
         ("NETWORK", {**NET, "filters": 8}, "like dict(filters=(64, 32), "),
         ("NETWORK", {**NET, "filters": (8.0,)}, "like dict(filters=(64, 32), "),
@@ -539,6 +540,17 @@ def test_cell_without_the_constants_is_named():
     namespace = {"__name__": "__main__", "In": ["SCALE = 4", "print(1)"]}
     with pytest.raises(ValueError, match="belongs in the cell with the constants"):
         settings.collect(namespace)
+
+
+@pytest.mark.parametrize(
+    "line", ["SCALE=4", "SCALE  =  4", "SCALE: int = 4", "SCALE : int=4  # x"]
+)
+def test_constant_is_a_setting_however_it_is_spaced(line):
+    cell = (
+        f"{line}\nNOISE = 0.0\nSCALE == NOISE\nSETTINGS = settings.collect(globals())"
+    )
+    namespace = {"__name__": "__main__", "In": [cell], "SCALE": 4, "NOISE": 0.0}
+    assert settings.collect(namespace) == ["SCALE", "NOISE"]
 
 
 def test_importing_a_script_takes_nothing_from_the_command_line(monkeypatch):
