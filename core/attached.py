@@ -16,6 +16,7 @@ TIFF_TAGS = "ImageDescription", "Make", "Model", "DateTime", "Artist", "Copyrigh
 # GeoTIFF: pixel scale, tie points, transformation, keys; and those of GDAL.
 GEO_TAGS = 33550, 33922, 34264, 34735, 42112, 42113
 ORIENTATION = ExifTags.Base.Orientation.value
+EXIF, GPS = ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo
 INCH, CENTIMETRE = 2, 3  # of the tag ResolutionUnit
 
 
@@ -42,6 +43,9 @@ def of_pillow(image, path):
     try:
         Image.Exif().load(image.info.get("exif"))  # raises what getexif() passes over
         exif = image.getexif()
+        inner = (exif.get_ifd(ifd) for ifd in (EXIF, GPS) if ifd in exif)
+        for tags in (exif, *inner):
+            _keep_bytes(tags, "latin-1")  # in which Pillow reads them
         # Decoders of JPEG XL turn the pixels themselves, but for recompressed JPEG files.
         upright = image.format == "JXL" and not image.jpeg
         attached.orientation = 1 if upright else exif.get(ORIENTATION, 1)
@@ -75,6 +79,7 @@ def of_tiff(page):
     tags = {tag.code: tag.value for tag in page.tags}
     attached = Attached(profile=tags.get(ExifTags.Base.InterColorProfile.value))
     attached.exif = _described(tags)
+    _keep_bytes(attached.exif, "utf-8")
     attached.orientation = tags.get(ORIENTATION, 1)
     if any(tag in tags for tag in GEO_TAGS):
         attached.notes.append(GEO_NOTE)
@@ -89,6 +94,13 @@ def of_tiff(page):
 
 
 GEO_NOTE = "Its georeference (GeoTIFF) was left out."
+
+
+def _keep_bytes(tags, encoding):
+    """Text that is not ASCII as bytes: Pillow would write "?" for these letters."""
+    for number, value in list(tags.items()):
+        if isinstance(value, str) and not value.isascii():
+            tags[number] = value.encode(encoding)
 
 
 def _described(tags):

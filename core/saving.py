@@ -130,10 +130,11 @@ def _write_png(path, samples, attached):
 
 
 def _write_tiff(path, samples, attached):
+    numbers = [ExifTags.Base[name].value for name in TIFF_TAGS]
+    texts = {n: attached.exif[n] for n in numbers if attached.exif.get(n)}
     tags = [
-        (ExifTags.Base[name].value, "s", 0, str(text), True)
-        for name in TIFF_TAGS
-        if (text := attached.exif.get(ExifTags.Base[name].value))
+        (number, "s", 0, text if isinstance(text, bytes) else str(text), True)
+        for number, text in texts.items()
     ]
     channels = samples.shape[-1]
     unit = tifffile.RESUNIT.NONE if attached.aspect else tifffile.RESUNIT.INCH

@@ -355,6 +355,17 @@ def test_orientation_profile_and_exif_are_kept(run, tmp_path):
         assert result.getexif().get(0x0112, 1) == 1
 
 
+@pytest.mark.parametrize("source", ["a.jpg", "a.tiff"])
+@pytest.mark.parametrize("ending", ["png", "jpg", "webp", "tif"])
+def test_text_in_exif_that_is_not_ascii_is_kept(source, ending, run, tmp_path):
+    exif = Image.Exif()
+    exif[0x8298] = "© José, 東京".encode()
+    draw(tmp_path / source, exif=exif)
+    assert run(source, "--format", ending)[0] == 0
+    text = Image.open(tmp_path / f"upscaled/a_x2.{ending}").getexif()[0x8298]
+    assert text.encode("latin-1").decode() == "© José, 東京"
+
+
 def test_grey_palette_with_a_profile_of_colours_stays_rgb(run, tmp_path):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     palette = Image.new("L", (9, 7), 90).convert("P")
