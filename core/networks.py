@@ -47,7 +47,7 @@ def load_network_of(scale, path):
         path: a `.keras` file.
 
     Returns:
-        `keras.Model`, not compiled, in float32.
+        `keras.Model`, not compiled, under the dtype policy that is set, as `in_precision`.
 
     Raises:
         ValueError: as `load_network`, or if it enlarges by another factor, or luma.
@@ -59,7 +59,7 @@ def load_network_of(scale, path):
             f"{path} enlarges {'RGB' if channels == 3 else 'luma'} by {theirs}, not RGB by "
             f"SCALE = {scale}."
         )
-    return model
+    return in_precision(model, keras.config.dtype_policy().name)
 
 
 def save_model(model, path):
@@ -138,6 +138,8 @@ def _clone(model, policy_of):
         config = layer.get_config()
         if "dtype" in config:
             config["dtype"] = policy_of(layer)
+        if isinstance(layer, keras.layers.Wrapper):
+            config["layer"]["config"]["dtype"] = policy_of(layer)
         if "synchronized" in config:  # between devices, which TensorFlow alone can
             config["synchronized"] = False
         return layer.__class__.from_config(config)

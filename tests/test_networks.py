@@ -93,6 +93,7 @@ def test_networks_with_layers_of_somebodys_own_keep_their_precision(own):
         lambda: edsr.build_edsr(2, 4, 1, residual_scaling=0.1),
         lambda: espcn.build_espcn(2, filters=(4,)),
         lambda: srgan.build_srresnet(np.int64(4), 4, 1),
+        lambda: srgan.build_discriminator(16, 4, 8, norm="spectral"),
         lambda: srgan.build_discriminator(16, 4, 8),
     ],
 )
@@ -106,7 +107,8 @@ def test_saved_networks_are_the_same_in_float32(build, tmp_path):
     networks.save_model(model, tmp_path / "new" / "model.keras")
     loaded = networks.load_model(tmp_path / "new" / "model.keras")
     assert not loaded.compiled
-    assert {layer.dtype_policy.name for layer in loaded.layers} == {"float32"}
+    parts = [*loaded.layers, *(x.layer for x in loaded.layers if hasattr(x, "layer"))]
+    assert {layer.dtype_policy.name for layer in parts} == {"float32"}
     assert [layer.name for layer in loaded.layers] == [x.name for x in model.layers]
     for ours, theirs in zip(loaded.get_weights(), weights, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-6)
@@ -116,6 +118,14 @@ def test_saved_networks_are_the_same_in_float32(build, tmp_path):
     reference.set_weights(weights)
     image = noise(1, 16, 16, model.input_shape[-1])
     np.testing.assert_array_equal(loaded(image), reference(image))
+
+
+def test_network_to_train_further_takes_the_precision_that_is_set(model_file):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model = networks.load_network_of(2, model_file)
+    assert model.get_layer("block1_conv1").dtype_policy.name == "mixed_bfloat16"
+    for ours, theirs in zip(model.weights, networks.load_network(model_file).weights):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_files_in_the_home_folder_are_found(model_file, monkeypatch):
