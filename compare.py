@@ -175,7 +175,7 @@ def prepare_output(folder):
 def _with_options(sentence):
     """The sentence with the options of this command for the constants of scripts."""
     for constant, option in OPTIONS.items():
-        sentence = re.sub(rf"\b{constant}\b( =)?", option, sentence)
+        sentence = re.sub(rf"(?<![\w/\\]){constant}(?![\w/\\])( =)?", option, sentence)
     return sentence
 
 

@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 import shutil
 import tempfile
@@ -289,8 +290,11 @@ def open_run(
             it, or initial weights cannot be loaded.
         OSError: naming the folder, if it cannot be written.
     """
-    settings = {key: value for key, value in settings.items() if key != "RESULTS"}
-    settings = json.loads(json.dumps(settings, default=str))  # tuples become lists
+    settings = {
+        key: _as_written(key, value)
+        for key, value in settings.items()
+        if key != "RESULTS"
+    }
     folder = folder_of(results, name, settings)
     networks = networks or {"model": model}
     run = Run(model, settings, networks, keep, folder=folder, results=folder)
@@ -318,6 +322,17 @@ def open_run(
     print(_describe(run))
     run.callbacks = [Checkpoint(run)]
     return run
+
+
+def _as_written(name, value):
+    """A setting as the state has it: tuples become lists, and paths text."""
+    try:
+        return json.loads(json.dumps(value, default=os.fspath))
+    except TypeError as error:
+        raise ValueError(
+            f"{name} = {value!r} cannot be written to the state of a run: make it a "
+            "number or text, or set it below the block."
+        ) from error
 
 
 def folder_of(results, name, settings):
@@ -391,7 +406,7 @@ def _build_optimizers(model):
 
 
 def _variables(model):
-    variables = [*model.weights]
+    variables = [*model.variables]  # with the seeds of layers such as Dropout
     for optimizer, _ in _optimizers(model):
         variables += optimizer.variables
     return variables

@@ -199,6 +199,13 @@ def test_network_that_learned_from_the_pictures_is_reported(
     assert "was trained on" not in out
 
 
+def test_paths_in_errors_stay_as_they_are():
+    sentence = "DATASET = 'a': /x/DATASET/a.png and DATASET/SCALE"
+    assert compare._with_options(sentence) == (
+        "--data 'a': /x/DATASET/a.png and DATASET/SCALE"
+    )
+
+
 def test_errors_are_one_line(results, smooth_pictures, monkeypatch, run_command):
     monkeypatch.chdir(results)
     alone = results / "alone/train"

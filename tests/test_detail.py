@@ -24,6 +24,9 @@ def test_squares_with_detail_are_cut_out_unchanged(tmp_path, run_command):
         path = tmp_path / "photos" / folder
         path.mkdir(parents=True)
         save(np.hstack([image, flat]), path / "same.png")
+    hidden = tmp_path / "photos" / ".Trash"
+    hidden.mkdir()
+    save(rough[0], hidden / "thrown_away.png")
     status, out = run_command(detail, tmp_path / "photos", tmp_path / "out")
     assert status == 0 and "2 of 4 squares" in out
     written = [

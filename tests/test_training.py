@@ -192,6 +192,31 @@ def test_other_spelling_of_the_same_folder_resumes(reopen):
     assert out == f"Resuming {folder} after epoch 1\n"
 
 
+def test_setting_that_cannot_be_written_is_named(reopen):
+    with pytest.raises(ValueError, match="ACTIVATION = <built-in .* number or text"):
+        reopen(ACTIVATION=abs)
+
+
+def test_seeds_of_layers_are_resumed(tmp_path):
+    def open_run():
+        inputs = keras.Input((None, None, 3))
+        x = keras.layers.Dropout(0.5, seed=1)(inputs)
+        outputs = keras.layers.Conv2D(3, 3, padding="same")(x)
+        model = keras.Model(inputs, outputs)
+        model.compile("sgd", "mae")
+        settings = {"SCALE": 1, "DATASET": "some", "EPOCHS": 2, "STEPS_PER_EPOCH": 1}
+        return training.open_run(model, tmp_path, "edsr", settings)
+
+    run = open_run()
+    masks = [run.model(np.ones((1, 8, 8, 3)), training=True) for _ in range(3)]
+    run.callbacks[0].set_model(run.model)
+    run.callbacks[0].on_epoch_end(0, {"loss": 1.0, "val_loss": 1.0})
+    (then,) = [v for v in run.model.variables if "seed" in v.path]
+    (now,) = [v for v in open_run().model.variables if "seed" in v.path]
+    np.testing.assert_array_equal(now, then)
+    assert not np.array_equal(masks[0], masks[1])
+
+
 def test_changed_setting_moves_the_old_run_aside(reopen):
     old = {}
 

@@ -23,7 +23,7 @@ PROJECT = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
 
 from core import images
-from core.files import whole_file
+from core.files import files_below, whole_file
 from core.pixels import luma
 
 SIDE = 300  # pixels, roughly: the sides of a picture are divided evenly
@@ -88,10 +88,10 @@ def main():
     options = parser.parse_args()
     if options.output.exists():
         sys.exit(f"detail.py: {options.output} exists already: name a new folder.")
-    files = sorted(filter(images.is_named_as_picture, options.pictures.rglob("*")))
-    if not files:
-        sys.exit(f"detail.py: there are no pictures in {options.pictures}.")
     try:
+        files = [*filter(images.is_named_as_picture, files_below(options.pictures))]
+        if not files:
+            sys.exit(f"detail.py: there are no pictures in {options.pictures}.")
         found = rank(files)
         kept = found[: math.ceil(SHARE * len(found))]
         with whole_file(options.output) as part:
