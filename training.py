@@ -287,7 +287,7 @@ def open_run(
     Raises:
         ValueError: if another process trains in this folder, a network is missing from
             it, or initial weights cannot be loaded.
-        OSError: naming the folder, if it cannot be written.
+        OSError: naming the folder, if it cannot be written or its state cannot be read.
     """
     settings = {key: value for key, value in settings.items() if key != "RESULTS"}
     settings = json.loads(json.dumps(settings, default=str))  # tuples become lists

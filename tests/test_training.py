@@ -225,6 +225,16 @@ def test_damaged_state_is_moved_aside(reopen):
     assert (folder.with_name(f"{folder.name}.1") / "model.keras").exists()
 
 
+def test_state_that_cannot_be_read_is_left_in_place(reopen, tmp_path):
+    def put_folder_there(folder):
+        (folder / "state.npz").rename(folder / "away.npz")
+        (folder / "state.npz").mkdir()
+
+    with pytest.raises(OSError, match="state.npz cannot be read"):
+        reopen(meanwhile=put_folder_there)
+    assert len([*tmp_path.glob("edsr*")]) == 1
+
+
 def test_folder_without_state_is_not_overwritten(reopen):
     folder, out = reopen(meanwhile=lambda folder: (folder / "state.npz").unlink())
     assert "No state.npz" in out and "New run in" in out
