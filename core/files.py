@@ -92,6 +92,13 @@ def write_csv(path, rows):
         writer.writerows(rows)
 
 
+def can_be_opened(folder):
+    """Whether the files in a folder can be listed and opened."""
+    with contextlib.suppress(OSError), os.scandir(folder):
+        return os.access(folder, os.X_OK)
+    return False
+
+
 def files_below(folder, above=frozenset()):
     """Yields all files in a folder and the folders in it, behind links too, but not those
     that are hidden.
@@ -100,14 +107,15 @@ def files_below(folder, above=frozenset()):
         folder: `pathlib.Path`.
         above: real paths of the folders on the way, to which a link is not followed.
     """
+    if not can_be_opened(folder):
+        print(f"Left out: {folder}, which cannot be opened.")
+        return
     above = above | {os.path.realpath(folder)}
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if not path.is_dir():
             yield path
-        elif not os.access(path, os.R_OK | os.X_OK):
-            print(f"Left out: {path}, which cannot be opened.")
         elif os.path.realpath(path) not in above:
             yield from files_below(path, above)
 
