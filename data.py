@@ -216,8 +216,9 @@ def _open(splits, dataset, scale, names):
             continue
         if list(splits) == ["all"]:
             raise ValueError(
-                f"{dataset} needs two pictures or more, since one is held out: add some, "
-                "or score networks on all there are with compare.py --split all."
+                f"{dataset} needs two pictures or more, of different names, since one is "
+                "held out: add some, or score networks on all there are with compare.py "
+                "--split all."
             )
         known = ", ".join(f'"{name}"' for name in splits)
         way_out = (

@@ -64,9 +64,11 @@ def find_splits(folder, scale, degradations):
         if split != "all" or "train" not in by_split:
             found[split], neither = pair_up(files, folder, scale)
             notes += _left_out(neither, "neither HR nor LR")
-    if len(found.get("all", ())) > 1:
-        found["train"], found["validation"], held_out = hold_out(found["all"])
-        notes += held_out
+    if found.get("all"):
+        train, validation, held_out = hold_out(found["all"])
+        if train:
+            found |= {"train": train, "validation": validation}
+            notes += held_out
     return splits_of_files(found, degradations, notes)
 
 
@@ -91,11 +93,11 @@ def hold_out(pairs):
     a.png.
 
     Args:
-        pairs: list of `Pair`, two or more.
+        pairs: list of `Pair`, one or more.
 
     Returns:
-        Two lists of `Pair`, to train with and for validation; and a list of sentences on
-        what is held out.
+        Two lists of `Pair`, to train with and for validation, of which the first is empty
+        where all share a name; and a list of sentences on what is held out.
     """
     groups, first_of_stem = collections.defaultdict(list), {}
     one_folder = len({pair.group for pair in pairs}) == 1
