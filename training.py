@@ -24,7 +24,7 @@ import drawings
 import hardware
 import metrics
 from core import datasets, decoded, interrupts, state
-from core.files import named_errors, remove_parts, write_csv
+from core.files import expand_home, named_errors, remove_parts, write_csv
 from core.imagenet import GET_WEIGHTS, has_weights, load_features
 from core.keras_files import has_layers_of
 from core.lpips import load_lpips
@@ -322,10 +322,10 @@ def open_run(
 
 def folder_of(results, name, settings):
     """The folder of a run, such as results/edsr_x4_leaves: arguments of `open_run`."""
-    dataset = pathlib.Path(settings["DATASET"]).expanduser().resolve().name
+    dataset = expand_home(settings["DATASET"]).resolve().name
     scales = settings["SCALES"] if "SCALES" in settings else [settings["SCALE"]]
     scales = "".join(f"x{scale}" for scale in scales)
-    return pathlib.Path(results).expanduser() / f"{name}_{scales}_{dataset}"
+    return expand_home(results) / f"{name}_{scales}_{dataset}"
 
 
 def _describe(run):

@@ -120,13 +120,18 @@ def files_below(folder, above=frozenset()):
             yield from files_below(path, above)
 
 
+def expand_home(path):
+    """A path without the ~ that stands for a home folder, where there is such a folder."""
+    # Unlike pathlib's, this expanduser leaves ~ as it is where there is none.
+    return pathlib.Path(os.path.expanduser(path))
+
+
 def cache_folder():
     """The folder for datasets, `~/.keras/datasets` or below `KERAS_HOME`. Makes it."""
-    # Unlike pathlib's, this expanduser leaves ~ as it is where there is no home.
-    home = os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras"))
-    folder = pathlib.Path(home) / "datasets"
+    home = expand_home(os.environ.get("KERAS_HOME", "~/.keras"))
+    folder = home / "datasets"
     way_out = "set the environment variable KERAS_HOME to a folder for datasets."
-    if home.startswith("~"):
+    if str(home).startswith("~"):
         raise OSError(f"There is no home folder for datasets: {way_out}")
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import data
+import training
 from core import folders
 from core.files import files_below
 from core.leaves import draw_leaves
@@ -375,6 +376,16 @@ def test_home_is_found(tmp_path, make_pictures, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     make_pictures(tmp_path / "mine", ["a.png", "b.png"])
     assert names("~/mine", "all") == {str(tmp_path / f"mine/{n}.png") for n in "ab"}
+
+
+def test_folder_whose_name_begins_with_a_tilde_is_found(
+    tmp_path, make_pictures, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    make_pictures(tmp_path / "~draft", ["a.png", "b.png"])
+    assert names("~draft", "all") == {"~draft/a.png", "~draft/b.png"}
+    folder = training.folder_of("~tests", "edsr", {"DATASET": "~draft", "SCALE": 2})
+    assert str(folder) == "~tests/edsr_x2_~draft"
 
 
 def test_animations_are_reported(tmp_path, capsys):
