@@ -176,7 +176,7 @@ class Run:
     def close(self):
         """Lets other processes train in the folder."""
         if self.lock:
-            self.lock.release()
+            self.lock.release(force=True)  # however often this process opened it
 
     def save(self):
         """Saves the networks as they are."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import types
 
+import filelock
 import keras
 import numpy as np
 import pytest
@@ -540,6 +541,20 @@ def test_state_of_another_form_is_damaged(damage, tmp_path, tiny_network):
     again = training.open_run(model, tmp_path, "edsr", settings)
     assert again.epoch == 0 and again.folder == run.folder
     assert (tmp_path / "edsr_x2_some.1" / states.FILE).exists()
+
+
+def test_folder_opened_twice_is_free_once_the_run_is_closed(tmp_path, tiny_network):
+    """As in a notebook where `main()` was interrupted before its report."""
+    model = tiny_network(2)
+    model.compile("sgd", "mae")
+    settings = {"SCALE": 2, "DATASET": "some", "EPOCHS": 2, "STEPS_PER_EPOCH": 1}
+    for _ in range(2):
+        run = training.open_run(model, tmp_path, "edsr", settings)
+    other = filelock.FileLock(tmp_path / ".edsr_x2_some.lock")  # as another process has
+    with pytest.raises(filelock.Timeout):
+        other.acquire(blocking=False)
+    run.close()
+    other.acquire(blocking=False)
 
 
 @pytest.mark.parametrize("file", ["model.keras", "start.keras"])
