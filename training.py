@@ -464,12 +464,15 @@ def _restore(run):
     if found.pixels != run.state.pixels and not changes:
         changes = [f"The pictures of {run.settings['DATASET']} changed"]
     variables = _variables(run.model)
-    if [v.shape for v in values] != [tuple(v.shape) for v in variables] or not all(
-        has_layers_of(network, path)
-        for name, network in run.networks.items()
-        if (path := run.folder / f"{name}.keras").exists()
+    if not changes and (
+        [v.shape for v in values] != [tuple(v.shape) for v in variables]
+        or not all(
+            has_layers_of(network, path)
+            for name, network in run.networks.items()
+            if (path := run.folder / f"{name}.keras").exists()
+        )
     ):
-        changes = changes or ["The network changed"]
+        changes = ["The network changed"]
     if changes:
         return False, (changes if found.epoch else [])  # nothing to keep in epoch 0
     for variable, value in zip(variables, values):

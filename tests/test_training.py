@@ -581,6 +581,8 @@ def test_damaged_network_is_named_before_the_training(damage, reopen):
         content = content[: len(content) // 2] if damage == "cut" else content
         (folder / "model.keras").write_bytes(content)
 
+    _, out = reopen(meanwhile=spoil, STEPS_PER_EPOCH=7)  # an edit is never refused
+    assert out.startswith("STEPS_PER_EPOCH changed from 1 to 7: kept the previous run")
     with pytest.raises(ValueError, match="model.keras is damaged"):
         reopen(meanwhile=spoil)
 
