@@ -370,7 +370,8 @@ def _move_aside(folder):
     number = 1
     while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
         number += 1
-    folder.rename(aside)
+    with named_errors(folder):
+        folder.rename(aside)
     return aside
 
 
@@ -404,9 +405,12 @@ def _write_state(run):
 
 
 def _write(run):
-    """Writes history and state, then the curves: a drawing that fails costs no epoch."""
-    write_csv(run.folder / "history.csv", run.history)
-    _write_state(run)
+    """Writes history and state, then the curves: neither a history that another program
+    keeps open nor a drawing that fails costs an epoch."""
+    try:
+        write_csv(run.folder / "history.csv", run.history)
+    finally:
+        _write_state(run)
     drawings.draw_curves(run.history, run.folder / "curves.png")
 
 

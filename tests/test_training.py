@@ -2,6 +2,7 @@
 
 import functools
 import os
+import pathlib
 import subprocess
 import sys
 import types
@@ -541,6 +542,30 @@ def test_state_of_another_form_is_damaged(damage, tmp_path, tiny_network):
     again = training.open_run(model, tmp_path, "edsr", settings)
     assert again.epoch == 0 and again.folder == run.folder
     assert (tmp_path / "edsr_x2_some.1" / states.FILE).exists()
+
+
+def test_history_that_cannot_be_written_costs_no_epoch(tmp_path, tiny_network):
+    """As one that is open in a program for tables, on Windows."""
+    model = tiny_network(2)
+    model.compile("sgd", "mae")
+    settings = {"SCALE": 2, "DATASET": "some", "EPOCHS": 2, "STEPS_PER_EPOCH": 1}
+    run = training.open_run(model, tmp_path, "edsr", settings)
+    run.callbacks[0].set_model(model)
+    (run.folder / "history.csv").mkdir()
+    with pytest.raises(OSError, match="history.csv cannot be written: "):
+        run.callbacks[0].on_epoch_end(0, {"loss": 1.0, "val_loss": 1.0})
+    assert training.open_run(model, tmp_path, "edsr", settings).epoch == 1
+
+
+def test_folder_that_cannot_be_moved_aside_is_named(reopen, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    def keep_open(folder):
+        monkeypatch.setattr(pathlib.Path, "rename", refuse)
+
+    with pytest.raises(OSError, match="edsr_x2_some cannot be written: Permission de"):
+        reopen(meanwhile=keep_open, STEPS_PER_EPOCH=7)
 
 
 def test_folder_opened_twice_is_free_once_the_run_is_closed(tmp_path, tiny_network):
