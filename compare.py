@@ -67,7 +67,7 @@ import metrics
 import results
 import upscale
 from core import folders, state
-from core.files import named_errors
+from core.files import expand_home, named_errors
 
 OPTIONS = {"DATASET": "--data", "DEGRADATION": "--degradation", "SCALE": "--scale"}
 
@@ -137,7 +137,7 @@ def _learned_pictures(path):
     """The files that a network was trained on, as far as they are known: set of str."""
     try:
         chosen = state.read_facts(path.parent / state.FILE)["settings"]
-        folder = pathlib.Path(chosen["DATASET"]).expanduser()
+        folder = expand_home(chosen["DATASET"])
         scale = chosen["SCALE"] if "SCALE" in chosen else chosen["SCALES"][0]
         train = folders.find_splits(folder, scale, ("bicubic",))["train"]()
     except (ValueError, OSError, KeyError):  # no run, or its pictures are gone

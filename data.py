@@ -31,6 +31,7 @@ import drawings
 import hardware
 from core import datasets, decoded, sources
 from core.alignment import find_oddities
+from core.files import expand_home
 from core.images import read_image
 from core.leaves import draw_leaves
 from core.degradations import DEGRADATIONS, SHRINKING, as_on_the_web
@@ -216,8 +217,9 @@ def _open(splits, dataset, scale, names):
             continue
         if list(splits) == ["all"]:
             raise ValueError(
-                f"{dataset} needs two pictures or more, since one is held out: add some, "
-                "or score networks on all there are with compare.py --split all."
+                f"{dataset} needs two pictures or more, of different names, since one is "
+                "held out: add some, or score networks on all there are with compare.py "
+                "--split all."
             )
         known = ", ".join(f'"{name}"' for name in splits)
         way_out = (
@@ -440,7 +442,7 @@ def main():
     parser.add_argument("--output", default="results", help="folder for the picture")
     options = parser.parse_args()
     degradation = tuple(name.strip() for name in options.degradation.split(","))
-    path = pathlib.Path(options.dataset).expanduser()
+    path = expand_home(options.dataset)
     picture = pathlib.Path(options.output) / f"pairs_{path.name}_x{options.scale}.png"
     warnings.filterwarnings("ignore", module="PIL")  # whose warnings name no file
     try:

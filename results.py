@@ -34,7 +34,8 @@ def report(run, name, pairs, beside=None, self_ensemble=True):
     if not run.history:
         print("No epoch was finished: reporting on the network as it is.")
         run.save()
-    else:  # again, in case the run was killed while it drew
+    else:  # again, in case the run ended while it wrote them
+        write_csv(run.folder / "history.csv", run.history)
         drawings.draw_curves(run.history, run.folder / "curves.png")
     hardware.wait_for_all()  # until the first has saved its networks
     scores = {}

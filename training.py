@@ -25,7 +25,7 @@ import drawings
 import hardware
 import metrics
 from core import datasets, decoded, interrupts, state
-from core.files import named_errors, remove_parts, write_csv
+from core.files import expand_home, named_errors, remove_parts, write_csv
 from core.imagenet import GET_WEIGHTS, has_weights, load_features
 from core.keras_files import has_layers_of
 from core.lpips import load_lpips
@@ -177,7 +177,7 @@ class Run:
     def close(self):
         """Lets other processes train in the folder."""
         if self.lock:
-            self.lock.release()
+            self.lock.release(force=True)  # however often this process opened it
 
     def save(self):
         """Saves the networks as they are."""
@@ -288,7 +288,7 @@ def open_run(
     Raises:
         ValueError: if another process trains in this folder, a network is missing from
             it, or initial weights cannot be loaded.
-        OSError: naming the folder, if it cannot be written.
+        OSError: naming the folder, if it cannot be written or its state cannot be read.
     """
     settings = {
         key: _as_written(key, value)
@@ -337,10 +337,10 @@ def _as_written(name, value):
 
 def folder_of(results, name, settings):
     """The folder of a run, such as results/edsr_x4_leaves: arguments of `open_run`."""
-    dataset = pathlib.Path(settings["DATASET"]).expanduser().resolve().name
+    dataset = expand_home(settings["DATASET"]).resolve().name
     scales = settings["SCALES"] if "SCALES" in settings else [settings["SCALE"]]
     scales = "".join(f"x{scale}" for scale in scales)
-    return pathlib.Path(results).expanduser() / f"{name}_{scales}_{dataset}"
+    return expand_home(results) / f"{name}_{scales}_{dataset}"
 
 
 def _describe(run):
@@ -385,7 +385,8 @@ def _move_aside(folder):
     number = 1
     while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
         number += 1
-    folder.rename(aside)
+    with named_errors(folder):
+        folder.rename(aside)
     return aside
 
 
@@ -419,9 +420,12 @@ def _write_state(run):
 
 
 def _write(run):
-    """Writes history and state, then the curves: a drawing that fails costs no epoch."""
-    write_csv(run.folder / "history.csv", run.history)
-    _write_state(run)
+    """Writes history and state, then the curves: neither a history that another program
+    keeps open nor a drawing that fails costs an epoch."""
+    try:
+        write_csv(run.folder / "history.csv", run.history)
+    finally:
+        _write_state(run)
     drawings.draw_curves(run.history, run.folder / "curves.png")
 
 
@@ -479,12 +483,15 @@ def _restore(run):
     if found.pixels != run.state.pixels and not changes:
         changes = [f"The pictures of {run.settings['DATASET']} changed"]
     variables = _variables(run.model)
-    if [v.shape for v in values] != [tuple(v.shape) for v in variables] or not all(
-        has_layers_of(network, path)
-        for name, network in run.networks.items()
-        if (path := run.folder / f"{name}.keras").exists()
+    if not changes and (
+        [v.shape for v in values] != [tuple(v.shape) for v in variables]
+        or not all(
+            has_layers_of(network, path)
+            for name, network in run.networks.items()
+            if (path := run.folder / f"{name}.keras").exists()
+        )
     ):
-        changes = changes or ["The network changed"]
+        changes = ["The network changed"]
     if changes:
         return False, (changes if found.epoch else [])  # nothing to keep in epoch 0
     for variable, value in zip(variables, values):

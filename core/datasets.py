@@ -14,7 +14,7 @@ import keras
 import matplotlib.cbook
 
 from core import folders
-from core.files import cache_folder
+from core.files import cache_folder, expand_home
 from core.folders import TRACKS, pair_files
 from core.leaves import draw_files
 from core.pairs import Pair
@@ -51,7 +51,7 @@ def find_splits(dataset, scale, degradations):
     if dataset in DATASETS:
         _refuse_two_meanings(dataset)
         return DATASETS[dataset](scale, degradations)
-    folder = pathlib.Path(dataset).expanduser()
+    folder = expand_home(dataset)
     if not folder.is_dir():
         known = ", ".join(f'"{name}"' for name in DATASETS)
         raise ValueError(
@@ -80,7 +80,7 @@ def is_same(dataset, other):
     """Whether two values of DATASET mean the same: "photos", "photos/" and "./photos" do;
     the built-in "leaves" and the folder "./leaves" do not."""
     places = [
-        name if name in DATASETS else pathlib.Path(name).expanduser().resolve()
+        name if name in DATASETS else expand_home(name).resolve()
         for name in (dataset, other)
     ]
     return places[0] == places[1]

@@ -92,6 +92,13 @@ def write_csv(path, rows):
         writer.writerows(rows)
 
 
+def can_be_opened(folder):
+    """Whether the files in a folder can be listed and opened."""
+    with contextlib.suppress(OSError), os.scandir(folder):
+        return os.access(folder, os.X_OK)
+    return False
+
+
 def files_below(folder, above=frozenset()):
     """Yields all files in a folder and the folders in it, behind links too, but not those
     that are hidden.
@@ -100,25 +107,31 @@ def files_below(folder, above=frozenset()):
         folder: `pathlib.Path`.
         above: real paths of the folders on the way, to which a link is not followed.
     """
+    if not can_be_opened(folder):
+        print(f"Left out: {folder}, which cannot be opened.")
+        return
     above = above | {os.path.realpath(folder)}
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if not path.is_dir():
             yield path
-        elif not os.access(path, os.R_OK | os.X_OK):
-            print(f"Left out: {path}, which cannot be opened.")
         elif os.path.realpath(path) not in above:
             yield from files_below(path, above)
 
 
+def expand_home(path):
+    """A path without the ~ that stands for a home folder, where there is such a folder."""
+    # Unlike pathlib's, this expanduser leaves ~ as it is where there is none.
+    return pathlib.Path(os.path.expanduser(path))
+
+
 def cache_folder():
     """The folder for datasets, `~/.keras/datasets` or below `KERAS_HOME`. Makes it."""
-    # Unlike pathlib's, this expanduser leaves ~ as it is where there is no home.
-    home = os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras"))
-    folder = pathlib.Path(home) / "datasets"
+    home = expand_home(os.environ.get("KERAS_HOME", "~/.keras"))
+    folder = home / "datasets"
     way_out = "set the environment variable KERAS_HOME to a folder for datasets."
-    if home.startswith("~"):
+    if str(home).startswith("~"):
         raise OSError(f"There is no home folder for datasets: {way_out}")
     try:
         folder.mkdir(parents=True, exist_ok=True)

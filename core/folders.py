@@ -7,6 +7,7 @@ import re
 import zlib
 
 from core import state
+from core.files import can_be_opened
 from core.images import describe_unread, is_named_as_picture
 from core.pairs import pair_up, read_file, read_path, refuse_two_names
 from core.sources import source_of_files, splits_of_files
@@ -63,9 +64,11 @@ def find_splits(folder, scale, degradations):
         if split != "all" or "train" not in by_split:
             found[split], neither = pair_up(files, folder, scale)
             notes += _left_out(neither, "neither HR nor LR")
-    if len(found.get("all", ())) > 1:
-        found["train"], found["validation"], held_out = hold_out(found["all"])
-        notes += held_out
+    if found.get("all"):
+        train, validation, held_out = hold_out(found["all"])
+        if train:
+            found |= {"train": train, "validation": validation}
+            notes += held_out
     return splits_of_files(found, degradations, notes)
 
 
@@ -90,11 +93,11 @@ def hold_out(pairs):
     a.png.
 
     Args:
-        pairs: list of `Pair`, two or more.
+        pairs: list of `Pair`, one or more.
 
     Returns:
-        Two lists of `Pair`, to train with and for validation; and a list of sentences on
-        what is held out.
+        Two lists of `Pair`, to train with and for validation, of which the first is empty
+        where all share a name; and a list of sentences on what is held out.
     """
     groups, first_of_stem = collections.defaultdict(list), {}
     one_folder = len({pair.group for pair in pairs}) == 1
@@ -136,13 +139,16 @@ def _find_files(folder):
         around = places.get(path.parent, place)
         # Nobody wants to hear that LR is made while "LR" is empty.
         if path not in filled and place[:2] != around[:2]:
-            raise ValueError(f"{path} contains no pictures.")
+            raise ValueError(f"{path} contains no pictures, or cannot be opened.")
     return files, notes
 
 
 def _walk(folder, names, notes, above):
     """Goes through a folder and the folders in it: yields (path, names of the folders on
-    the way, pictures). Hidden folders and those of results are left out."""
+    the way, pictures). Hidden folders, those of results and those that cannot be opened
+    are left out."""
+    if not can_be_opened(folder):
+        raise ValueError(f"{folder} cannot be opened: change its permissions.")
     above = above | {os.path.realpath(folder)}
     paths = {path: path.is_dir() for path in folder.iterdir()}
     pictures = sorted(
@@ -155,7 +161,10 @@ def _walk(folder, names, notes, above):
         if path.name.startswith(".") or os.path.realpath(path) in above:
             continue  # the latter is a link in a circle
         of_results = path.name in RESULT_FOLDERS
-        if of_results or any((path / name).is_file() for name in RESULT_FILES):
+        if not can_be_opened(path):
+            notes.append(f"Left out: {path}, which cannot be opened.")
+            yield path, (*names, path.name), []
+        elif of_results or any((path / name).is_file() for name in RESULT_FILES):
             notes.append(f"Left out: {path}, which holds results.")
         else:
             yield from _walk(path, (*names, path.name), notes, above)

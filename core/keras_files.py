@@ -5,7 +5,6 @@ of Keras, and the weights are in HDF5.
 """
 
 import json
-import pathlib
 import re
 import warnings
 import zipfile
@@ -13,7 +12,7 @@ import zipfile
 import h5py  # which Keras brings, for the weights
 import keras
 
-from core.files import no_such_network
+from core.files import expand_home, no_such_network
 
 HDF5 = b"\x89HDF\r\n\x1a\n"  # how such files start
 
@@ -30,7 +29,7 @@ def load_model(path):
     Raises:
         ValueError: in one sentence with the reason, if it does not load.
     """
-    path = pathlib.Path(path).expanduser()
+    path = expand_home(path)
     if problem := _problem_of(path):
         raise ValueError(problem)
     try:

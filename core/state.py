@@ -28,22 +28,29 @@ def read(path):
 
     Raises:
         ValueError: naming the file, if it is damaged.
+        OSError: naming the file, if it cannot be read.
     """
-    with _damage_named(path), np.load(path) as state:
+    with _named_errors(path), np.load(path) as state:
         arrays = [state[name] for name in state.files if name != "meta"]
         return arrays, json.loads(str(state["meta"]))
 
 
 def read_facts(path):
     """Reads the facts alone, which takes no time; raises as `read`."""
-    with _damage_named(path), np.load(path) as state:
+    with _named_errors(path), np.load(path) as state:
         return json.loads(str(state["meta"]))
 
 
 @contextlib.contextmanager
-def _damage_named(path):
-    """Makes whatever a damaged file raises a ValueError that names it."""
+def _named_errors(path):
+    """Makes whatever a damaged file raises a ValueError that names it, and an error of the
+    disk an OSError: the file itself may be whole then."""
     try:
         yield
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except OSError as error:
+        raise OSError(
+            f"{path} cannot be read ({error.strerror or error}): make it readable, or "
+            f"move {path.parent} away to start over."
+        ) from error
+    except (EOFError, KeyError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is damaged") from error

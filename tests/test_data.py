@@ -23,6 +23,10 @@ from helpers import names
         (("empty", "train", 4), "empty contains no pictures, and neither do"),
         (("one", "train", 4), "one needs two pictures or more.* --split all"),
         (
+            ("formats", "train", 4),
+            "formats needs two pictures or more, of different na",
+        ),
+        (
             ("split", "validation", 4),
             'split has no "validation" pictures, only "train"',
         ),
@@ -58,6 +62,7 @@ def test_errors_say_what_and_where(
 ):
     (tmp_path / "empty").mkdir()
     make_pictures(tmp_path / "one", ["a.png"])
+    make_pictures(tmp_path / "formats", ["a.png", "a.bmp"])
     make_pictures(tmp_path / "two", ["a.png", "b.png"])
     make_pictures(tmp_path / "split/train", ["a.png"])
     monkeypatch.chdir(tmp_path)

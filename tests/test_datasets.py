@@ -290,6 +290,7 @@ def test_folder_with_the_name_of_a_built_in_dataset(
         ("photos", "a/../photos//", True),
         ("~/photos", "{home}/photos", True),
         ("photos", "{here}/photos", True),
+        ("~draft", "./~draft", True),
         ("photos", "photo", False),
         ("photos", "a/photos", False),
         ("leaves", "leaves", True),

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import data
+import training
 from core import folders
+from core.files import files_below
 from core.leaves import draw_leaves
 from core.pairs import Pair
 from helpers import names, noise, save
@@ -276,6 +278,51 @@ def test_links_are_followed_but_not_in_circles(tmp_path, make_pictures):
     assert len(names(tmp_path / "mine", "train")) == 2
 
 
+@pytest.fixture
+def lock(monkeypatch):
+    """Forbids to open folders of some name. (Root may open all.)"""
+
+    def lock(name):
+        access = os.access
+        monkeypatch.setattr(
+            os,
+            "access",
+            lambda path, mode: os.path.basename(path) != name and access(path, mode),
+        )
+
+    return lock
+
+
+def test_folder_that_cannot_be_opened_is_left_out(
+    tmp_path, make_pictures, lock, capsys
+):
+    lock("lost+found")
+    make_pictures(tmp_path, ["a.png", "b.png", "lost+found/c.png"])
+    assert len(names(tmp_path, "all")) == 2
+    note = f"Left out: {tmp_path / 'lost+found'}, which cannot be opened.\n"
+    assert note in capsys.readouterr().out
+    assert [*files_below(tmp_path / "lost+found")] == []
+    assert capsys.readouterr().out == note
+
+
+@pytest.mark.parametrize("locked", ["LR", "val", "test"])
+def test_part_of_a_dataset_that_cannot_be_opened_is_refused(
+    tmp_path, make_pictures, lock, locked
+):
+    lock(locked)
+    make_pictures(tmp_path, ["train/HR/a.png", "val/HR/b.png", "test/HR/c.png"])
+    make_pictures(tmp_path, [f"{part}/LR/a.png" for part in ("train", "val", "test")])
+    with pytest.raises(ValueError, match=f"/{locked} contains no .*, or cannot be op"):
+        data.load(tmp_path, "train", 2)
+
+
+def test_dataset_that_cannot_be_opened_is_refused(tmp_path, make_pictures, lock):
+    lock("photos")
+    make_pictures(tmp_path / "photos", ["a.png", "b.png"])
+    with pytest.raises(ValueError, match="photos cannot be opened: change its permi"):
+        data.load(tmp_path / "photos", "train", 2)
+
+
 # --- What is said ---
 
 
@@ -329,6 +376,16 @@ def test_home_is_found(tmp_path, make_pictures, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     make_pictures(tmp_path / "mine", ["a.png", "b.png"])
     assert names("~/mine", "all") == {str(tmp_path / f"mine/{n}.png") for n in "ab"}
+
+
+def test_folder_whose_name_begins_with_a_tilde_is_found(
+    tmp_path, make_pictures, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    make_pictures(tmp_path / "~draft", ["a.png", "b.png"])
+    assert names("~draft", "all") == {"~draft/a.png", "~draft/b.png"}
+    folder = training.folder_of("~tests", "edsr", {"DATASET": "~draft", "SCALE": 2})
+    assert str(folder) == "~tests/edsr_x2_~draft"
 
 
 def test_animations_are_reported(tmp_path, capsys):

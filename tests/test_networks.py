@@ -133,6 +133,12 @@ def test_files_in_the_home_folder_are_found(model_file, monkeypatch):
     assert networks.load_network("~/model.keras").name == "edsr_x2"
 
 
+def test_files_whose_names_begin_with_a_tilde_are_found(model_file, monkeypatch):
+    monkeypatch.chdir(model_file.parent)
+    model_file.rename("~old.keras")
+    assert networks.load_network("~old.keras").name == "edsr_x2"
+
+
 # --- One tensor in, one out ---
 
 

@@ -38,12 +38,14 @@ def test_report_enlarges_each_picture_once_for_each_row(
     run_script, enlargements, smooth_pictures
 ):
     folder, _ = run_script(edsr, **TINY["edsr"])
-    (folder / "curves.png").unlink()  # as if it was killed before
+    for name in ("history.csv", "curves.png"):
+        (folder / name).unlink()  # as if it ended before
     enlargements.update(network=0, bicubic=0)
     folder, out = run_script(edsr, **TINY["edsr"])  # straight to the report
     rows = [row["name"] for row in read_csv(folder / "scores.csv")]
     assert "trained for all" in out and rows == ["bicubic", "EDSR", "EDSR+"]
     assert (folder / "curves.png").exists()
+    assert len(read_csv(folder / "history.csv")) == 2
     pictures = len(list((smooth_pictures / "test").iterdir()))
     assert pictures == 2
     assert enlargements == {"network": pictures * (1 + 8), "bicubic": 2 * pictures}

@@ -2,10 +2,12 @@
 
 import functools
 import os
+import pathlib
 import subprocess
 import sys
 import types
 
+import filelock
 import keras
 import numpy as np
 import pytest
@@ -248,6 +250,16 @@ def test_damaged_state_is_moved_aside(reopen):
     folder, out = reopen(meanwhile=damage)
     assert "state.npz is damaged: kept the previous run as" in out
     assert (folder.with_name(f"{folder.name}.1") / "model.keras").exists()
+
+
+def test_state_that_cannot_be_read_is_left_in_place(reopen, tmp_path):
+    def put_folder_there(folder):
+        (folder / "state.npz").rename(folder / "away.npz")
+        (folder / "state.npz").mkdir()
+
+    with pytest.raises(OSError, match="state.npz cannot be read"):
+        reopen(meanwhile=put_folder_there)
+    assert len([*tmp_path.glob("edsr*")]) == 1
 
 
 def test_folder_without_state_is_not_overwritten(reopen):
@@ -557,6 +569,44 @@ def test_state_of_another_form_is_damaged(damage, tmp_path, tiny_network):
     assert (tmp_path / "edsr_x2_some.1" / states.FILE).exists()
 
 
+def test_history_that_cannot_be_written_costs_no_epoch(tmp_path, tiny_network):
+    """As one that is open in a program for tables, on Windows."""
+    model = tiny_network(2)
+    model.compile("sgd", "mae")
+    settings = {"SCALE": 2, "DATASET": "some", "EPOCHS": 2, "STEPS_PER_EPOCH": 1}
+    run = training.open_run(model, tmp_path, "edsr", settings)
+    run.callbacks[0].set_model(model)
+    (run.folder / "history.csv").mkdir()
+    with pytest.raises(OSError, match="history.csv cannot be written: "):
+        run.callbacks[0].on_epoch_end(0, {"loss": 1.0, "val_loss": 1.0})
+    assert training.open_run(model, tmp_path, "edsr", settings).epoch == 1
+
+
+def test_folder_that_cannot_be_moved_aside_is_named(reopen, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    def keep_open(folder):
+        monkeypatch.setattr(pathlib.Path, "rename", refuse)
+
+    with pytest.raises(OSError, match="edsr_x2_some cannot be written: Permission de"):
+        reopen(meanwhile=keep_open, STEPS_PER_EPOCH=7)
+
+
+def test_folder_opened_twice_is_free_once_the_run_is_closed(tmp_path, tiny_network):
+    """As in a notebook where `main()` was interrupted before its report."""
+    model = tiny_network(2)
+    model.compile("sgd", "mae")
+    settings = {"SCALE": 2, "DATASET": "some", "EPOCHS": 2, "STEPS_PER_EPOCH": 1}
+    for _ in range(2):
+        run = training.open_run(model, tmp_path, "edsr", settings)
+    other = filelock.FileLock(tmp_path / ".edsr_x2_some.lock")  # as another process has
+    with pytest.raises(filelock.Timeout):
+        other.acquire(blocking=False)
+    run.close()
+    other.acquire(blocking=False)
+
+
 @pytest.mark.parametrize("file", ["model.keras", "start.keras"])
 def test_missing_network_is_named_before_the_training(file, tmp_path, tiny_network):
     model = tiny_network(2)
@@ -581,6 +631,8 @@ def test_damaged_network_is_named_before_the_training(damage, reopen):
         content = content[: len(content) // 2] if damage == "cut" else content
         (folder / "model.keras").write_bytes(content)
 
+    _, out = reopen(meanwhile=spoil, STEPS_PER_EPOCH=7)  # an edit is never refused
+    assert out.startswith("STEPS_PER_EPOCH changed from 1 to 7: kept the previous run")
     with pytest.raises(ValueError, match="model.keras is damaged"):
         reopen(meanwhile=spoil)
 
