@@ -1,5 +1,8 @@
 """Decoded pictures: in memory, in the cache, and what is refused."""
 
+import os
+
+import joblib
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -35,6 +38,24 @@ def test_cache_on_disk_gives_the_same_and_is_reused(
     changed = data.load(tmp_path / "pictures", "all", 2)
     assert (list(changed.as_numpy_iterator())[2][1] != memory[2][1]).any()
     assert len(list(folder.parent.iterdir())) == 2
+
+
+@pytest.mark.parametrize("cores, ahead", [(1, 3), (64, 17)])
+def test_few_pictures_are_decoded_ahead(cores, ahead, monkeypatch):
+    """Of many cores, or of the few that this process may use of many."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(joblib, "cpu_count", lambda: cores)
+    taken, picture = [], (noise(8, 8, 3), None)
+
+    def examples():
+        for number in range(200):
+            taken.append(number)
+            yield sources.Example(str(number), lambda: picture, "bicubic")
+
+    pairs = decoded._read_all(sources.Source(examples, 200, "", 0), 2, 1, [])
+    next(pairs)
+    assert len(taken) == ahead
+    assert len(list(pairs)) == 199
 
 
 def test_broken_off_decoding_leaves_no_cache(
