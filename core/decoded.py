@@ -281,7 +281,10 @@ def _to_cache(source, scale, smallest, problems):
     # DLPack saves a copy in memory. It refuses read-only arrays, hence copy on write.
     maps = [np.memmap(folder / name, np.uint8, "c") for name in ("lr", "hr")]
     pixels = [tf.experimental.dlpack.from_dlpack(p.__dlpack__()) for p in maps]
-    return _as_pictures(np.load(folder / "index.npz"), pixels, scale)
+    index = dict(np.load(folder / "index.npz"))
+    if source.pairs:  # as this run spells the names, maybe from another working folder
+        index["names"] = [pair.hr for pair in source.pairs]
+    return _as_pictures(index, pixels, scale)
 
 
 def _as_pictures(index, pixels, scale):

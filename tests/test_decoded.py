@@ -1,6 +1,7 @@
 """Decoded pictures: in memory, in the cache, and what is refused."""
 
 import os
+import pathlib
 
 import joblib
 import numpy as np
@@ -33,6 +34,11 @@ def test_cache_on_disk_gives_the_same_and_is_reused(
     with monkeypatch.context() as patch:
         patch.setattr(sources, "read", read_again)
         assert len(data.load(tmp_path / "pictures", "all", 2)) == 3
+        patch.chdir(tmp_path)  # where the files go by other names
+        names = data.load("pictures", "all", 2).pictures.names
+        assert [pathlib.Path(name) for name in names] == [
+            pathlib.Path("pictures", name) for name in ("a.png", "b.png", "c.png")
+        ]
     # A changed picture, another scale: another cache.
     make_pictures(tmp_path / "pictures", ["c.png"], seed=5)
     changed = data.load(tmp_path / "pictures", "all", 2)
