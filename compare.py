@@ -205,16 +205,12 @@ def main():
             )
         warn_of_learned(paths, pairs)
         prepare_output(options.output)
-        scores = results.compare(
-            networks,
-            pairs,
-            options.output / "comparison.png",
-            options.self_ensemble,
-            drawings.draw_details,
-        )
+        scores, first = results.compare(networks, pairs, options.self_ensemble)
         print(f"{hardware.describe()}, networks in float32")
         metrics.print_table(scores)
         results.write_scores(options.output / "scores.csv", scores)
+        path = options.output / "comparison.png"
+        results.draw_first(first, pairs, path, drawings.draw_details)
     except (ValueError, OSError) as error:
         sys.exit(f"compare.py: {_with_options(str(error))}")
     print(f"Table and pictures are in {options.output}")

@@ -13,14 +13,16 @@ DPI = 100
 
 
 def draw_curves(history, path):
-    """Draws losses and scores over the epochs, a panel each.
+    """Draws losses and scores over the epochs, a panel each: those that are measured on
+    validation pictures as well, or where there are none, all.
 
     Args:
         history: list with a dict for each epoch, as `training.Run.history`; in that of
             the start, epoch 0, None stands for what only training measures.
         path: `pathlib.Path` of the PNG file.
     """
-    names = [key for key in history[0] if f"val_{key}" in history[0]]
+    keys = dict.fromkeys(key for row in history for key in row if key != "epoch")
+    names = [key for key in keys if f"val_{key}" in keys] or [*keys]
     columns, rows = min(3, len(names)), math.ceil(len(names) / 3)
     figure = Figure((5 * columns, 4 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -28,6 +30,8 @@ def draw_curves(history, path):
         axes.remove()
     for axes, name in zip(panels, names):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
+            if key not in keys:
+                continue
             measured = [row for row in history if row.get(key) is not None]
             x, y = [row["epoch"] for row in measured], [row[key] for row in measured]
             axes.plot(x, y, ".-", label=label)

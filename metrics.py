@@ -46,6 +46,9 @@ COLUMNS = {
     "parameters": "parameters",
 }
 
+STRIP = 96  # rows of which SSIM is computed at a time, to save memory
+AT_ONCE = 50_000_000  # values of all pictures whose scores are computed at a time
+
 
 # --- One picture, in NumPy and double precision ----------------------------------------
 
@@ -88,6 +91,13 @@ def ssim(hr, sr, shave=0, luma=False, max_val=255):
         ValueError: as `psnr`, or if less than 11x11 pixels are left.
     """
     hr, sr = _prepare(hr, sr, shave, luma, max_val, window=11)
+    strips = [slice(top, top + STRIP + 10) for top in range(0, len(hr) - 10, STRIP)]
+    rows = [_similarity(hr[strip], sr[strip]).mean(axis=(1, 2)) for strip in strips]
+    return float(np.concatenate(rows).mean())
+
+
+def _similarity(hr, sr):
+    """SSIM at each valid position: [H - 10, W - 10, C]."""
     images = np.stack([hr, sr, hr * hr, sr * sr, hr * sr], axis=-1)
     mean_hr, mean_sr, *squares = np.moveaxis(_blur(images), -1, 0)
     variance_hr = squares[0] - mean_hr**2
@@ -96,7 +106,7 @@ def ssim(hr, sr, shave=0, luma=False, max_val=255):
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     brightness = (2 * mean_hr * mean_sr + c1) / (mean_hr**2 + mean_sr**2 + c1)
     structure = (2 * covariance + c2) / (variance_hr + variance_sr + c2)
-    return float(np.mean(brightness * structure))
+    return brightness * structure
 
 
 def lpips(hr, sr, network="alexnet", weights=None, max_val=255):
@@ -197,9 +207,12 @@ def _prepare(hr, sr, shave, luma, max_val, window=1):
     scoring.check_shapes(hr.shape, sr.shape, shave, luma, window)
     for image, name in (hr, "hr"), (sr, "sr"):
         pixels.check_range(image, name, scoring.RANGE_WAY_OUT, max_val)
-    images = [image.astype(np.float64) * (255 / max_val) for image in (hr, sr)]
-    images = [scoring.shaved(image, shave) for image in images]
-    return [scoring.to_luma(image) for image in images] if luma else images
+    prepared = []
+    for image in hr, sr:
+        image = scoring.shaved(image, shave)
+        image = np.multiply(image, 255 / max_val, dtype=np.float64)
+        prepared.append(scoring.to_luma(image) if luma else image)
+    return prepared
 
 
 def _blur(image):
@@ -282,9 +295,10 @@ def evaluate_each(model, pairs, self_ensemble=False, name="Evaluating", verbose=
 
 
 def _scores(hr, sr, scale):
-    """The scores of a picture. Threads share the work, and the network does not run
-    meanwhile, so that its speed is measured undisturbed."""
-    with futures.ThreadPoolExecutor() as pool:
+    """The scores of a picture. Threads share the work, few for a large picture to save
+    memory, and the network does not run meanwhile, so that its speed is measured
+    undisturbed."""
+    with futures.ThreadPoolExecutor(max(1, AT_ONCE // hr.size)) as pool:
         others = {
             # The one that takes longest is first.
             "ssim_rgb": pool.submit(ssim, hr, sr, scale),

@@ -15,9 +15,9 @@ DRAWN = 3  # of these
 def report(run, name, pairs, beside=None, self_ensemble=True):
     """Scores the networks of a run, prints the table, draws comparisons.
 
-    Before the table come the scores of single pictures. Writes `scores.csv` and, of the
-    first pictures, `comparison.png`, `comparison_2.png` and `comparison_3.png` into the
-    folder.
+    Before the table come the scores of single pictures. Writes `scores.csv` into the
+    folder, and last, of the first pictures, `comparison.png`, `comparison_2.png` and
+    `comparison_3.png`.
 
     Args:
         run: `training.Run`, trained.
@@ -34,23 +34,16 @@ def report(run, name, pairs, beside=None, self_ensemble=True):
     if not run.history:
         print("No epoch was finished: reporting on the network as it is.")
         run.save()
-    else:  # again, in case the run ended while it wrote them
-        write_csv(run.folder / "history.csv", run.history)
-        drawings.draw_curves(run.history, run.folder / "curves.png")
     hardware.wait_for_all()  # until the first has saved its networks
-    scores = {}
+    scores, enlarged = {}, {}
     datasets = pairs if isinstance(pairs, dict) else {"model": pairs}
     for file, dataset in datasets.items():
         own = {**run.start_of(file), name: run.results / f"{file}.keras"}
         files = {**(beside or {}), **own}
         networks = {row: load_model(path) for row, path in files.items()}
         ending = file.removeprefix("model")
-        rows = compare(
-            networks,
-            dataset,
-            run.folder / f"comparison{ending}.png",
-            [name] if self_ensemble else [],
-        )
+        ensembles = [name] if self_ensemble else []
+        rows, enlarged[ending] = compare(networks, dataset, ensembles)
         scores |= {f"{row}{ending.replace('_', ' ')}": rows[row] for row in rows}
     metrics.print_table(scores)
     write_scores(run.folder / "scores.csv", scores)
@@ -59,24 +52,28 @@ def report(run, name, pairs, beside=None, self_ensemble=True):
             f"The network is that of epoch {run.best_epoch} of {run.epoch}, the best on the "
             "validation pictures."
         )
+    if run.history:  # again, in case the run ended while it wrote them
+        write_csv(run.folder / "history.csv", run.history)
+        drawings.draw_curves(run.history, run.folder / "curves.png")
+    for (ending, first), dataset in zip(enlarged.items(), datasets.values()):
+        draw_first(first, dataset, run.folder / f"comparison{ending}.png")
     print(f"Model, table and pictures are in {run.folder}")
     run.close()
     return scores
 
 
-def compare(networks, pairs, path, self_ensemble=(), draw=drawings.draw_comparison):
-    """Scores networks beside bicubic, prints the scores of the first pictures, and draws
-    some of these. Each network enlarges each picture once.
+def compare(networks, pairs, self_ensemble=()):
+    """Scores networks beside bicubic, and prints the scores of the first pictures. Each
+    network enlarges each picture once.
 
     Args:
         networks: dict from names to networks of one scale.
         pairs: dataset of (LR, HR) from `data.load`.
-        path: `pathlib.Path` of the first drawing; the others end in _2 and _3.
         self_ensemble: names of the networks to score with self-ensemble as well.
-        draw: `drawings.draw_comparison`, or `drawings.draw_details` for many networks.
 
     Returns:
-        dict from names to what `metrics.evaluate` gives, "+" after them for self-ensemble.
+        dict from names to what `metrics.evaluate` gives, "+" after them for self-ensemble;
+        and what `draw_first` takes.
     """
     table, first = {}, {}
     for name, model in {"bicubic": None, **networks}.items():
@@ -85,6 +82,18 @@ def compare(networks, pairs, path, self_ensemble=(), draw=drawings.draw_comparis
             title = f"{name}+ (mean of 8 rotations and flips)"
             table[f"{name}+"], _ = _score(model, pairs, title, self_ensemble=True)
     _print_first(first, pairs.pictures.names)
+    return table, first
+
+
+def draw_first(first, pairs, path, draw=drawings.draw_comparison):
+    """Draws the first pictures, with their scores.
+
+    Args:
+        first: dict from names to a list of (SR, scores), as `compare` gives.
+        pairs: the dataset that was compared on.
+        path: `pathlib.Path` of the first drawing; the others end in _2 and _3.
+        draw: `drawings.draw_comparison`, or `drawings.draw_details` for many networks.
+    """
     for number, (lr, hr) in enumerate(pairs.take(DRAWN).as_numpy_iterator()):
         captions = {}
         for name, pictures in first.items():
@@ -93,7 +102,6 @@ def compare(networks, pairs, path, self_ensemble=(), draw=drawings.draw_comparis
             captions[f"{name}\n{scores}"] = sr
         suffix = f"_{number + 1}" if number else ""
         draw(lr, hr, captions, path.with_stem(f"{path.stem}{suffix}"))
-    return table
 
 
 def _score(model, pairs, name, self_ensemble=False):

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import time
 
+import joblib
 import keras
 import numpy as np
 import tensorflow as tf
@@ -20,6 +21,8 @@ from core.files import cache_folder, named_errors
 
 # More decoded pixels than this many bytes are kept in a file instead of in memory.
 MEMORY_LIMIT = 5e8
+# Pictures that are decoded at the same time at most: each takes about 31 bytes per pixel.
+MOST_THREADS = 8
 # A change to how pictures are read, or LR ones made, needs a new number, so old files are
 # not reused.
 DECODING = 4
@@ -278,7 +281,10 @@ def _to_cache(source, scale, smallest, problems):
     # DLPack saves a copy in memory. It refuses read-only arrays, hence copy on write.
     maps = [np.memmap(folder / name, np.uint8, "c") for name in ("lr", "hr")]
     pixels = [tf.experimental.dlpack.from_dlpack(p.__dlpack__()) for p in maps]
-    return _as_pictures(np.load(folder / "index.npz"), pixels, scale)
+    index = dict(np.load(folder / "index.npz"))
+    if source.pairs:  # as this run spells the names, maybe from another working folder
+        index["names"] = [pair.hr for pair in source.pairs]
+    return _as_pictures(index, pixels, scale)
 
 
 def _as_pictures(index, pixels, scale):
@@ -330,11 +336,12 @@ def _read_all(source, scale, smallest, problems, progress=None):
         except ValueError as error:
             problems.append(str(error))
 
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    threads = min(MOST_THREADS, joblib.cpu_count())
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         pending = collections.deque()
         for example in source.examples():
             pending.append(pool.submit(read, example))
-            if len(pending) > 2 * os.cpu_count():
+            if len(pending) > 2 * threads:
                 yield from finish(pending.popleft())
         while pending:
             yield from finish(pending.popleft())

@@ -1,5 +1,9 @@
 """Decoded pictures: in memory, in the cache, and what is refused."""
 
+import os
+import pathlib
+
+import joblib
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -30,11 +34,34 @@ def test_cache_on_disk_gives_the_same_and_is_reused(
     with monkeypatch.context() as patch:
         patch.setattr(sources, "read", read_again)
         assert len(data.load(tmp_path / "pictures", "all", 2)) == 3
+        patch.chdir(tmp_path)  # where the files go by other names
+        names = data.load("pictures", "all", 2).pictures.names
+        assert [pathlib.Path(name) for name in names] == [
+            pathlib.Path("pictures", name) for name in ("a.png", "b.png", "c.png")
+        ]
     # A changed picture, another scale: another cache.
     make_pictures(tmp_path / "pictures", ["c.png"], seed=5)
     changed = data.load(tmp_path / "pictures", "all", 2)
     assert (list(changed.as_numpy_iterator())[2][1] != memory[2][1]).any()
     assert len(list(folder.parent.iterdir())) == 2
+
+
+@pytest.mark.parametrize("cores, ahead", [(1, 3), (64, 17)])
+def test_few_pictures_are_decoded_ahead(cores, ahead, monkeypatch):
+    """Of many cores, or of the few that this process may use of many."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(joblib, "cpu_count", lambda: cores)
+    taken, picture = [], (noise(8, 8, 3), None)
+
+    def examples():
+        for number in range(200):
+            taken.append(number)
+            yield sources.Example(str(number), lambda: picture, "bicubic")
+
+    pairs = decoded._read_all(sources.Source(examples, 200, "", 0), 2, 1, [])
+    next(pairs)
+    assert len(taken) == ahead
+    assert len(list(pairs)) == 199
 
 
 def test_broken_off_decoding_leaves_no_cache(

@@ -43,6 +43,27 @@ def test_curves_begin_with_the_start(tmp_path, monkeypatch):
         assert left < history[0]["epoch"] and right > history[-1]["epoch"]
 
 
+def test_curves_without_validation_or_after_every_other_epoch(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(drawings, "_save", lambda figure, path: figures.append(figure))
+    rows = [{"epoch": n, "loss": 4.0 - n, "psnr": 30.0 + n} for n in (1, 2)]
+    drawings.draw_curves(rows, tmp_path / "curves.png")
+    drawings.draw_curves(
+        [rows[0], {**rows[1], "val_psnr": 31}], tmp_path / "curves.png"
+    )
+    panels = [
+        (axes.get_title(), [line.get_label() for line in axes.lines])
+        for figure in figures
+        for axes in figure.axes
+    ]
+    assert panels == [
+        ("loss", ["training"]),
+        ("PSNR [dB]", ["training"]),
+        ("PSNR [dB]", ["training", "validation"]),
+    ]
+    assert figures[1].axes[0].lines[1].get_xydata().tolist() == [[2, 31]]
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_samples_show_luma_and_rgb(channels, tmp_path):
     lr = np.full((2, 4, 4, channels), 128, np.float32)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -122,8 +123,9 @@ def test_plain_definition_of_ssim_is_that_of_scikit_image():
 
 @pytest.mark.parametrize("luma", [False, True])
 @pytest.mark.parametrize("shave", [0, 3])
-def test_scores_agree_with_scikit_image(luma, shave):
-    hr, sr = noisy_pair()
+@pytest.mark.parametrize("height", [40, metrics.STRIP + 11, 2 * metrics.STRIP + 16])
+def test_scores_agree_with_scikit_image(luma, shave, height):
+    hr, sr = noisy_pair(shape=(height, 52, 3))
     ours = [score(hr, sr, shave, luma) for score in (metrics.psnr, metrics.ssim)]
     if shave:
         hr, sr = hr[shave:-shave, shave:-shave], sr[shave:-shave, shave:-shave]
@@ -140,6 +142,20 @@ def test_scores_agree_with_scikit_image(luma, shave):
         channel_axis=-1,
     )
     np.testing.assert_allclose(ours, [psnr, ssim], rtol=1e-9)
+
+
+@pytest.mark.parametrize("score", [metrics.ssim, metrics._scores])
+def test_large_pictures_are_scored_in_little_memory(score, monkeypatch):
+    """At 24 megapixels, the limit of 200 bytes per pixel is 5 GB, what TensorFlow takes
+    for LPIPS aside."""
+    monkeypatch.setattr(metrics, "AT_ONCE", 1)  # as if this was a large one
+    hr, sr = noisy_pair(shape=(600, 400, 3))
+    score(hr, sr, 2)  # loads what is loaded once
+    tracemalloc.start()
+    score(hr, sr, 2)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 200 * 600 * 400
 
 
 def test_a_single_channel_is_taken_as_luma():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import compare
 import data
 import drawings
 import edsr
@@ -59,7 +60,8 @@ def test_comparison_enlarges_each_picture_once_for_each_network(
     networks = {f"net{seed}": tiny_network(2, seed=seed) for seed in range(3)}
     enlargements.update(network=0, bicubic=0)
     path = tmp_path / "out" / "comparison.png"
-    table = results.compare(networks, pairs, path, ["net1"], drawings.draw_details)
+    table, first = results.compare(networks, pairs, ["net1"])
+    results.draw_first(first, pairs, path, drawings.draw_details)
     assert list(table) == ["bicubic", "net0", "net1", "net1+", "net2"]
     assert enlargements == {"network": 4 * (3 + 8), "bicubic": 2 * 4}
     names = sorted(path.name for path in path.parent.iterdir())
@@ -79,7 +81,8 @@ def test_table_drawings_and_lines_say_the_same(
         drawn.append((lr, hr, enlarged, path))
 
     path = tmp_path / "comparison.png"
-    table = results.compare({"net": model}, pairs, path, draw=draw)
+    table, first = results.compare({"net": model}, pairs)
+    results.draw_first(first, pairs, path, draw)
     for name, network in {"bicubic": None, "net": model}.items():
         expected = metrics.evaluate(network, pairs, verbose=0)
         for key in ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "detail", "parameters"):
@@ -102,10 +105,11 @@ def test_table_drawings_and_lines_say_the_same(
     assert len(printed) == results.PRINTED == 5
 
 
-def test_drawing_that_fails_costs_no_epoch(run_script, monkeypatch):
-    def broken(*_):
-        raise RuntimeError("no fonts")
+def broken(*_):
+    raise RuntimeError("no fonts")
 
+
+def test_drawing_that_fails_costs_no_epoch(run_script, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(drawings, "draw_curves", broken)
         with pytest.raises(RuntimeError, match="no fonts"):
@@ -113,3 +117,24 @@ def test_drawing_that_fails_costs_no_epoch(run_script, monkeypatch):
     folder, out = run_script(edsr, **{**TINY["edsr"], "EPOCHS": 1})
     assert "trained for all of its 1 epochs" in out
     assert len(read_csv(folder / "history.csv")) == 1
+
+
+def test_drawing_that_fails_costs_no_table(
+    run_script, run_command, smooth_pictures, tmp_path, monkeypatch, capsys
+):
+    constants = {**TINY["edsr"], "EPOCHS": 1}
+    folder, _ = run_script(edsr, **constants)
+    (folder / "scores.csv").unlink()
+    for drawing in folder / "curves.png", folder / "comparison.png":
+        drawing.unlink()
+        drawing.mkdir()  # nothing can be put in its place
+    with pytest.raises(OSError, match=".png"):
+        run_script(edsr, **constants)
+    assert "\nEDSR+ " in capsys.readouterr().out
+    assert len(read_csv(folder / "scores.csv")) == 3
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(drawings, "draw_details", broken)
+    with pytest.raises(RuntimeError, match="no fonts"):
+        run_command(compare, folder / "model.keras", "--data", smooth_pictures)
+    assert "\nbicubic " in capsys.readouterr().out
+    assert len(read_csv(tmp_path / "results/compared/scores.csv")) == 2
