@@ -47,7 +47,7 @@ COLUMNS = {
 }
 
 STRIP = 96  # rows of which SSIM is computed at a time, to save memory
-AT_ONCE = 50_000_000  # values of all pictures whose scores are computed at a time
+AT_ONCE = 50_000_000  # values of a picture times threads that score it, at most
 
 
 # --- One picture, in NumPy and double precision ----------------------------------------

@@ -21,7 +21,7 @@ from core.files import cache_folder, named_errors
 
 # More decoded pixels than this many bytes are kept in a file instead of in memory.
 MEMORY_LIMIT = 5e8
-# Pictures that are decoded at the same time at most: each takes about 31 bytes per pixel.
+# Decoded at a time, at most: each picture takes about 31 bytes per pixel meanwhile.
 MOST_THREADS = 8
 # A change to how pictures are read, or LR ones made, needs a new number, so old files are
 # not reused.
