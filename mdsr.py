@@ -216,6 +216,36 @@ def together(datasets):
     return tf.data.Dataset.zip(*datasets).map(lambda *pairs: tuple(zip(*pairs)))
 
 
+def data_of_each_scale(run, train, validation, test):
+    """Makes what `fit` takes, and draws samples.
+
+    Args:
+        run: `training.Run`.
+        train, validation, test: the pairs of each scale, as from `data.load_splits`.
+
+    Returns:
+        Batches to train on, crops to validate on, and a list of callbacks that draw
+        previews.
+    """
+    batches, crops, previews = [], [], []
+    for scale, learned, held_out, scored in zip(SCALES, train, validation, test):
+        seed = SEED + scale
+        batches.append(
+            data.training_batches(
+                learned, scale, PATCH_SIZE, BATCH_SIZE, NOISE, seed, run.step
+            )
+        )
+        # One by one, since zip ends with the shortest: flowers has fewer pictures that
+        # are large enough for x4 than for x2.
+        crops.append(data.validation_batches(held_out, scale, PATCH_SIZE, batch_size=1))
+        samples = run.folder / f"samples_x{scale}.png"
+        drawings.draw_samples(next(iter(batches[-1])), samples)
+        network = run.networks[f"model_x{scale}"]
+        folder = run.folder / f"preview_x{scale}"
+        previews.append(training.Preview(network, next(iter(scored)), folder))
+    return together(batches), together(crops), previews
+
+
 def main():
     settings.check_values(globals(), SETTINGS)
     names = ", ".join(f"x{scale}" for scale in SCALES)
@@ -254,28 +284,11 @@ def main():
     run = training.open_run(
         model, RESULTS, "mdsr", chosen, networks, pictures=pictures, initial=initial
     )
-    batches, crops, previews = [], [], []
-    for scale, network, learned, held_out, scored in zip(
-        SCALES, networks.values(), train, validation, test
-    ):
-        seed = SEED + scale
-        batches.append(
-            data.training_batches(
-                learned, scale, PATCH_SIZE, BATCH_SIZE, NOISE, seed, run.step
-            )
-        )
-        # One by one, since zip ends with the shortest: flowers has fewer pictures that
-        # are large enough for x4 than for x2.
-        crops.append(data.validation_batches(held_out, scale, PATCH_SIZE, batch_size=1))
-        samples = run.folder / f"samples_x{scale}.png"
-        drawings.draw_samples(next(iter(batches[-1])), samples)
-        folder = run.folder / f"preview_x{scale}"
-        previews.append(training.Preview(network, next(iter(scored)), folder))
-    crops = together(crops)
+    batches, crops, previews = data_of_each_scale(run, train, validation, test)
     with run.interruptible():
         run.score_start(crops)
         model.fit(
-            together(batches),
+            batches,
             initial_epoch=run.epoch,
             epochs=run.epochs,
             steps_per_epoch=STEPS_PER_EPOCH,
