@@ -168,8 +168,9 @@ def prepare_output(folder):
     """Makes the folder, and removes the drawings of an earlier run from it."""
     with named_errors(f"--output {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
-        for ending in ("", "_2", "_3"):  # there may be fewer this time
-            (folder / f"comparison{ending}.png").unlink(missing_ok=True)
+        (folder / "comparison.png").unlink(missing_ok=True)
+        for drawing in folder.glob("comparison_[0-9].png"):  # may be fewer this time
+            drawing.unlink()
 
 
 def _with_options(sentence):

@@ -1,8 +1,8 @@
 """Pictures in: datasets of (LR, HR) pairs, and endless batches of patches cut from them.
 
 Pictures are uint8 RGB, 0 to 255. The low-resolution picture (LR) of a pair is made from
-the high-resolution one (HR) with MATLAB's bicubic, as in the papers, or comes with the
-dataset.
+the high-resolution one (HR), by default with MATLAB's bicubic as in the papers, or comes
+with the dataset.
 
     pairs = data.load("leaves", "train", scale=4)      # tf.data.Dataset of whole pictures
     batches = data.training_batches(pairs, scale=4)    # endless tf.data.Dataset of patches
@@ -81,7 +81,7 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
             network on a benchmark.
         scale: integer factor between LR and HR. HR is cropped to a multiple of it.
         degradation: how LR is made where the dataset does not bring it: one of
-            `DEGRADATIONS`; for DIV2K one of `TRACKS`, its own; or a tuple
+            `DEGRADATIONS`; for DIV2K one of `core.folders.TRACKS`, its own; or a tuple
             of several, which take turns from picture to picture.
         smallest: side in pixels that all LR pictures must have, such as that of the
             patches. Smaller ones are left out of `"flowers"`, and an error elsewhere.
@@ -303,7 +303,8 @@ def training_batches(
     hardware.keep_tensorflow_off_gpu()
     pictures = decoded.pictures_of(pairs, scale)
     decoded.check_sizes(pictures, patch_size)
-    # Around a patch that is degraded anew, so that the blocks of JPEG lie anywhere in it.
+    # Patches that are degraded anew are cut larger and trimmed at a random place, so that
+    # the 8x8 blocks of JPEG do not always start in their corner.
     margin = 0
     if np.any(pictures.redrawn):
         margin = min(8, int(tf.reduce_min(pictures.sizes)) - patch_size)
@@ -313,17 +314,25 @@ def training_batches(
         draw = tf.random.stateless_uniform
         number = draw([batch_size], seeds[0], 0, len(pictures.names), tf.int64)
         size = tf.gather(pictures.sizes, number)
-        room = tf.cast(size - patch_size - margin + 1, tf.float64)
-        corner = tf.cast(
-            draw([batch_size, 2], seeds[1], dtype=tf.float64) * room, tf.int64
-        )
-        turn = draw([3, batch_size, 1], seeds[2], 0, 2, tf.int32) == 1
-        first = tf.gather(pictures.first_lr, number)
         side = patch_size + margin
-        lr = _cut(pictures.lr, first, size[:, 1], corner, side, turn)
-        first = tf.gather(pictures.first_hr, number)
-        width, corner = size[:, 1] * scale, corner * scale
-        hr = _cut(pictures.hr, first, width, corner, side * scale, turn)
+        room = tf.cast(size - side + 1, tf.float64)
+        corner = draw([batch_size, 2], seeds[1], dtype=tf.float64) * room
+        corner = tf.cast(corner, tf.int64)
+        turn = draw([3, batch_size, 1], seeds[2], 0, 2, tf.int32) == 1
+        lr, hr = (
+            _cut(
+                pixels,
+                first=tf.gather(first, number),
+                width=size[:, 1] * times,
+                corner=corner * times,
+                size=side * times,
+                turn=turn,
+            )
+            for pixels, first, times in (
+                (pictures.lr, pictures.first_lr, 1),
+                (pictures.hr, pictures.first_hr, scale),
+            )
+        )
         if np.any(pictures.redrawn):
             redrawn = tf.gather(pictures.redrawn, number)
             lr, hr = _degrade_anew(lr, hr, redrawn, patch_size, [seed, step])
@@ -414,18 +423,17 @@ def validation_batches(pairs, scale, patch_size=48, batch_size=16):
         return lr, hr
 
     replicas = hardware.num_replicas()
-    count = len(pictures.names) // replicas
-    if not count:
+    per_device = len(pictures.names) // replicas
+    if not per_device:
         raise ValueError(
             f"{replicas} devices need as many validation pictures, not "
             f"{len(pictures.names)}: add some, or train on fewer devices."
         )
-    equal = max(
-        n for n in range(1, max(2, batch_size // replicas + 1)) if count % n == 0
-    )
+    largest = max(1, batch_size // replicas)
+    at_once = max(n for n in range(1, largest + 1) if per_device % n == 0)
     crops = decoded.as_dataset(pictures).map(centre, tf.data.AUTOTUNE)
-    crops = crops.take(count * replicas)
-    batches = crops.batch(equal * replicas, drop_remainder=True)
+    crops = crops.take(per_device * replicas)
+    batches = crops.batch(at_once * replicas, drop_remainder=True)
     return hardware.own_share(batches).cache()
 
 
@@ -448,11 +456,13 @@ def main():
     try:
         splits = _find_splits(options.dataset, options.scale, degradation)
         names = ["train", "validation", *(["test"] if "test" in splits else [])]
+        if "test" in splits and "train" not in splits:  # a benchmark
+            names = ["test"]
         opened = _open(splits, options.dataset, options.scale, names)
         for split, source in opened.items():
             pairs = _load(splits, source, options.dataset, split, options.scale, 1)
             print(f"{split}: {len(pairs)} pictures")
-            if split == "train":
+            if split == names[0]:
                 first = list(pairs.take(9).as_numpy_iterator())
                 drawings.draw_pairs(first, picture)
     except (ValueError, OSError) as error:

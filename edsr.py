@@ -23,8 +23,8 @@ Accelerator: GPU
 
 The network learns from pairs of pictures: HR, the original at high resolution, and LR,
 the same shrunk to low resolution. It works at low resolution and enlarges at its very
-end, with sub-pixel convolutions, whose channels are rearranged into pixels
-([Shi et al. 2016](https://arxiv.org/abs/1609.05158)).
+end, with sub-pixel convolutions, whose channels are rearranged into pixels (pixel
+shuffle, [Shi et al. 2016](https://arxiv.org/abs/1609.05158)).
 
 This script trains the paper's baseline of 16 blocks of 64 filters, for minutes instead of
 days. The start decides how far a short run gets, so one thing is added to the network: a
@@ -61,8 +61,9 @@ import training
 ## Hyperparameters
 
 Edit these, or set them for one run: `python edsr.py SCALE=2 DATASET=div2k`. A run that
-was stopped resumes. If you change any setting but `EPOCHS`, the pictures or the layers
-below, the results so far are moved aside and a new run starts.
+was stopped resumes. If you change the pictures, the layers below or any setting other
+than `EPOCHS`, the results so far are moved aside and a new run starts. What else you edit
+is not always noticed: see docs/resume.md.
 """
 
 DATASET = "leaves"  # drawn; or "div2k" (paper), "bsds500", "flowers", a folder
@@ -113,10 +114,13 @@ def residual_block(x, filters, scaling, name):
     return x + residual
 
 
+# For each scale, the factors by which `upsample` enlarges in a row.
+FACTORS = {1: [], 2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}
+
+
 def upsample(x, scale, filters):
-    """Sub-pixel convolutions: one for x3, one for each factor of two otherwise."""
-    factors = {1: [], 2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]
-    for number, factor in enumerate(factors):
+    """Sub-pixel convolutions (pixel shuffle), one for each factor."""
+    for number, factor in enumerate(FACTORS[scale]):
         # filters channels for each of the factor x factor sub-pixels
         x = convolution(filters * factor**2, f"upsample{number + 1}_x{factor}")(x)
         x = keras.ops.depth_to_space(x, factor)
@@ -140,7 +144,7 @@ def bilinear(x, scale, channels):
         dtype="float32",
         name="image_skip",
     )
-    # The edge pixels repeated. Not by `pad`, which some runtimes do not read.
+    # Repeats the edge pixels, without `pad`, which some runtimes do not support.
     x = keras.ops.concatenate([x[:, :1], x, x[:, -1:]], axis=1)
     x = keras.ops.concatenate([x[:, :, :1], x, x[:, :, -1:]], axis=2)
     x = enlarge(x)  # which makes its weights
@@ -168,7 +172,7 @@ def build_edsr(
     Raises:
         ValueError: for any other scale.
     """
-    if scale not in (1, 2, 3, 4, 8):
+    if scale not in FACTORS:
         raise ValueError(f"SCALE = {scale}: EDSR takes 1, 2, 3, 4 or 8.")
     scale = int(scale)  # files cannot hold NumPy's numbers
     inputs = keras.Input((None, None, channels), name="lr")
@@ -193,8 +197,8 @@ def build_edsr(
 ## Training
 
 The paper's recipe: patches of 48x48 pixels, rotated and flipped; the mean absolute error;
-Adam. What differs is the length, and with it the learning rate: the paper's 300,000 steps
-take days. For a few thousand steps, a rate eight times as high that warms up and then
+Adam. What differs is the length, and with it the size of the batches and the learning
+rate: the paper's 300,000 steps take days. For a few thousand steps, a rate eight times as high that warms up and then
 falls to zero along a cosine gets further.
 
 PSNR, the peak signal-to-noise ratio in dB, is measured as in the papers: on Y, the luma

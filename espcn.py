@@ -74,8 +74,9 @@ RGB = dict(filters=(64, 32), activation="relu", channels=3)  # tutorials, at SCA
 ## Hyperparameters
 
 Edit these, or set them for one run: `python espcn.py SCALE=4 NETWORK=PAPER`. A run that
-was stopped resumes. If you change any setting but `EPOCHS`, the pictures or the layers
-below, the results so far are moved aside and a new run starts.
+was stopped resumes. If you change the pictures, the layers below or any setting other
+than `EPOCHS`, the results so far are moved aside and a new run starts. What else you edit
+is not always noticed: see docs/resume.md.
 """
 
 NETWORK = EXAMPLE  # or PAPER, FAST, WIDE, RGB, or one of your own

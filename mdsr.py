@@ -63,8 +63,9 @@ import training
 ## Hyperparameters
 
 Edit these, or set them for one run: `python mdsr.py SCALES=2,4 DATASET=div2k`. A run that
-was stopped resumes. If you change any setting but `EPOCHS`, the pictures or the layers
-below, the results so far are moved aside and a new run starts.
+was stopped resumes. If you change the pictures, the layers below or any setting other
+than `EPOCHS`, the results so far are moved aside and a new run starts. What else you edit
+is not always noticed: see docs/resume.md.
 """
 
 DATASET = "leaves"  # drawn; or "div2k" (paper), "bsds500", "flowers", a folder
@@ -112,10 +113,13 @@ def residual_block(filters, name, kernel_size=3):
     return lambda x: x + second(first(x))
 
 
+# For each scale, the factors by which `upsample` enlarges in a row.
+FACTORS = {1: [], 2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}
+
+
 def upsample(x, scale, filters):
-    """Sub-pixel convolutions: one for x3, one for each factor of two otherwise."""
-    factors = {1: [], 2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]
-    for number, factor in enumerate(factors):
+    """Sub-pixel convolutions (pixel shuffle), one for each factor."""
+    for number, factor in enumerate(FACTORS[scale]):
         name = f"x{scale}_upsample{number + 1}_x{factor}"
         x = convolution(filters * factor**2, name)(x)
         x = keras.ops.depth_to_space(x, factor)
@@ -146,7 +150,7 @@ def build_mdsr(scales=(2, 3, 4), filters=64, blocks=16, image_skip=True):
     Raises:
         ValueError: for any other scale, one that is given twice, or a single one.
     """
-    if not set(scales) <= {1, 2, 3, 4, 8} or len(set(scales)) < max(2, len(scales)):
+    if not set(scales) <= FACTORS.keys() or len(set(scales)) < max(2, len(scales)):
         raise ValueError(
             f"SCALES = {scales}: MDSR takes two or more of 2, 3, 4, 8 and 1."
         )

@@ -45,6 +45,8 @@ COLUMNS = {
     "megapixels_per_s": "megapixels/s",
     "parameters": "parameters",
 }
+SPEEDS = "images_per_s", "megapixels_per_s"
+DIGITS = {"ssim_y": 4, "ssim_rgb": 4, "lpips": 4, "parameters": 0}  # of the others: 2
 
 STRIP = 96  # rows of which SSIM is computed at a time, to save memory
 AT_ONCE = 50_000_000  # values of a picture times threads that score it, at most
@@ -340,7 +342,7 @@ def mean_scores(model, rows):
     counting = [row for row in rows if not row["flat"]]
     scores = {}
     for key in rows[0]:
-        if key.endswith("_s"):
+        if key in SPEEDS:
             scores[key] = float(np.nanmedian([row[key] for row in rows]))
         elif key != "flat":
             # NaN: a picture too small for LPIPS or NIQE, or without detail.
@@ -372,6 +374,5 @@ def print_table(scores):
     width = max(len(name) for name in scores)
     print(" " * width, *(f"{title:>12}" for title in columns.values()))
     for name, row in scores.items():
-        digits = {"ssim_y": 4, "ssim_rgb": 4, "lpips": 4, "parameters": 0}
-        cells = (f"{row[key]:12,.{digits.get(key, 2)}f}" for key in columns)
+        cells = (f"{row[key]:12,.{DIGITS.get(key, 2)}f}" for key in columns)
         print(f"{name:<{width}}", *cells)

@@ -58,8 +58,9 @@ import training
 ## Hyperparameters
 
 Edit these, or set them for one run: `python rcan.py SCALE=2 DATASET=div2k`. A run that
-was stopped resumes. If you change any setting but `EPOCHS`, the pictures or the layers
-below, the results so far are moved aside and a new run starts.
+was stopped resumes. If you change the pictures, the layers below or any setting other
+than `EPOCHS`, the results so far are moved aside and a new run starts. What else you edit
+is not always noticed: see docs/resume.md.
 """
 
 DATASET = "leaves"  # drawn; or "div2k" (paper), "bsds500", "flowers", a folder
@@ -125,10 +126,13 @@ def residual_group(x, blocks, filters, reduction, name):
     return x + convolution(filters, f"{name}_end")(residual)
 
 
+# For each scale, the factors by which `upsample` enlarges in a row.
+FACTORS = {1: [], 2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}
+
+
 def upsample(x, scale, filters):
-    """Sub-pixel convolutions: one for x3, one for each factor of two otherwise."""
-    factors = {1: [], 2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[scale]
-    for number, factor in enumerate(factors):
+    """Sub-pixel convolutions (pixel shuffle), one for each factor."""
+    for number, factor in enumerate(FACTORS[scale]):
         x = convolution(filters * factor**2, f"upsample{number + 1}_x{factor}")(x)
         x = keras.ops.depth_to_space(x, factor)
     return x
@@ -160,7 +164,7 @@ def build_rcan(
     Raises:
         ValueError: for any other scale.
     """
-    if scale not in (1, 2, 3, 4, 8):
+    if scale not in FACTORS:
         raise ValueError(f"SCALE = {scale}: RCAN takes 1, 2, 3, 4 or 8.")
     scale = int(scale)  # files cannot hold NumPy's numbers
     inputs = keras.Input((None, None, 3), name="lr")

@@ -8,7 +8,7 @@ from core.files import printable, write_csv
 from core.networks import load_model
 
 PRINTED = 5  # pictures whose own scores are printed
-DRAWN = 3  # of these
+DRAWN = 3  # pictures that are drawn
 
 
 @interrupts.at_once()
@@ -16,15 +16,14 @@ def report(run, name, pairs, beside=None, self_ensemble=True):
     """Scores the networks of a run, prints the table, draws comparisons.
 
     Before the table come the scores of single pictures. Writes `scores.csv` into the
-    folder, and last, of the first pictures, `comparison.png`, `comparison_2.png` and
-    `comparison_3.png`.
+    folder, and last, of the first pictures, `comparison.png`, `comparison_2.png` and so on.
 
     Args:
         run: `training.Run`, trained.
         name: name of the network in the table.
         pairs: dataset of (LR, HR) from `data.load`; or, where the run saves several
-            networks to be scored, a dict from their names to one dataset each. What
-            follows "model" in their names then ends the names of rows and pictures.
+            networks to be scored, a dict from their names to one dataset each. Of
+            "model_x2" the row is then called "MDSR x2", the picture comparison_x2.png.
         beside: dict from names to `.keras` files of networks to be compared with it.
         self_ensemble: adds a row for the network with self-ensemble, "+".
 
@@ -110,7 +109,7 @@ def _score(model, pairs, name, self_ensemble=False):
     title = f"Scoring {name}"
     for _, _, sr, row in metrics.evaluate_each(model, pairs, self_ensemble, title):
         rows.append(row)
-        if len(first) < PRINTED:
+        if len(first) < max(PRINTED, DRAWN):
             first.append((sr, row))
     return metrics.mean_scores(model, rows), first
 
@@ -118,7 +117,7 @@ def _score(model, pairs, name, self_ensemble=False):
 def _print_first(first, file_names):
     """Prints the PSNR of the first pictures, a line each."""
     print("\n{:<30}".format("PSNR Y [dB]"), *(f"{name:>12}" for name in first))
-    for file_name, *pictures in zip(file_names, *first.values()):
+    for file_name, *pictures in zip(file_names[:PRINTED], *first.values()):
         values = (f"{row['psnr_y']:12.2f}" for _, row in pictures)
         print(f"{printable(file_name):<30}", *values)
     print()

@@ -60,10 +60,11 @@ import training
 ## Hyperparameters
 
 Edit these, or set them for one run: `python srgan.py SCALE=2 DATASET=div2k`. Each stage
-that was stopped resumes. If you change any setting but `EPOCHS` and `GAN_EPOCHS`, the
-pictures or the layers below, the results so far are moved aside and a new run starts, of
-SRGAN alone if only stage two uses the setting. After more `EPOCHS` of SRResNet, SRGAN
-starts over from it.
+that was stopped resumes. If you change the pictures, the layers below or any setting
+other than `EPOCHS` and `GAN_EPOCHS`, the results so far are moved aside and a new run
+starts, of SRGAN alone if only stage two uses the setting. After more `EPOCHS` of
+SRResNet, SRGAN starts over from it. What else you edit is not always noticed: see
+docs/resume.md.
 """
 
 DATASET = "leaves"  # drawn; or "div2k", "bsds500", "flowers", a folder; paper: ImageNet
@@ -153,7 +154,7 @@ def bilinear(x, scale):
         dtype="float32",
         name="image_skip",
     )
-    # The edge pixels repeated. Not by `pad`, which some runtimes do not read.
+    # Repeats the edge pixels, without `pad`, which some runtimes do not support.
     x = keras.ops.concatenate([x[:, :1], x, x[:, -1:]], axis=1)
     x = keras.ops.concatenate([x[:, :, :1], x, x[:, :, -1:]], axis=2)
     x = enlarge(x)  # which makes its weights
@@ -583,7 +584,8 @@ def train_srgan(gan, content_loss, first, train, validation, test):
     networks = {"model": gan.generator}
     if ADVERSARIAL:
         networks["discriminator"] = gan.discriminator
-    name = "SRGAN" if ADVERSARIAL else f"SRResNet-{content_loss.upper()}"
+    name = "SRResNet" if first else "Generator"  # of any kind
+    name = "SRGAN" if ADVERSARIAL else f"{name}-{content_loss.upper()}"
     initial = [(gan.generator, start), (gan.discriminator, INITIAL_DISCRIMINATOR)]
     pictures = [train, validation]
     run = training.open_run(

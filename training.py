@@ -56,8 +56,15 @@ __all__ = [
     "save_model",
 ]
 
-# NaN until a picture counts in them. What is not finite shows in the loss.
+# Metrics that are NaN while all pictures so far are flat. A training that diverges shows
+# in its loss.
 SCORES = "psnr", "ssim"
+
+
+START_OVER = (
+    "To start over, change any other setting, or, after changes to the code, rename this "
+    "folder."
+)
 
 
 def warmup_cosine(learning_rate, steps, warmup_steps):
@@ -116,6 +123,7 @@ class State:
     further: bool = False  # the run began with a whole network, of INITIAL_WEIGHTS
     stopped: bool = False  # ended before EPOCHS, by early stopping
     pixels: str = ""  # a hash of those of DATASET
+    compiled: str = ""  # the names of the losses and optimisers
 
 
 @dataclasses.dataclass
@@ -150,7 +158,8 @@ class Run:
 
     @property
     def best_epoch(self):
-        """The epoch whose networks are kept, 0 for the start; None if that is the last."""
+        """The epoch that the saved networks come from, 0 for the start; None if each epoch
+        saves them, or no PSNR was measured."""
         if self.keep == "last" or self.state.best == -np.inf:
             return None
         return next(r["epoch"] for r in self.history if _psnr(r) == self.state.best)
@@ -258,9 +267,9 @@ def open_run(
 
     After every epoch all state (weights, optimisers, history, best score, whether the
     training was stopped early) is written to `state.npz` in the folder. The same settings
-    resume from it; so does a larger EPOCHS. If another setting, the pictures or the layers
-    of the network have changed, the old folder is moved aside. Other changes to the code
-    are not noticed.
+    resume from it; so does a larger EPOCHS. If another setting, the pictures, the layers of
+    the network, or the name of a loss or optimiser has changed, the old folder is moved
+    aside. Other changes to the code are not noticed.
 
     Args:
         model: compiled `keras.Model`; its state is restored in place. Where several
@@ -278,8 +287,8 @@ def open_run(
             - "last": after every epoch.
         pictures: list of the datasets from `data.load_splits` that the run depends on.
         initial: list of pairs of a network and the `.keras` file, or None, that it starts
-            from if the run is new; see `networks.load_initial_weights`. If those called
-            "model..." then are the saved networks, this is fine-tuning, and
+            from if the run is new; see `networks.load_initial_weights`. If all networks
+            called "model..." were loaded whole, this is fine-tuning, and
             `Run.score_start` scores them.
 
     Returns:
@@ -299,6 +308,7 @@ def open_run(
     networks = networks or {"model": model}
     run = Run(model, settings, networks, keep, folder=folder, results=folder)
     run.state.pixels = decoded.fingerprint(pictures) if pictures else ""
+    run.state.compiled = _compiled(model)
     _build_optimizers(model)
     if hardware.is_first():
         run.lock = _lock(folder)
@@ -352,11 +362,11 @@ def _describe(run):
     if run.state.stopped:
         return (
             f"{run.results} stopped early after epoch {run.epoch}: straight to the "
-            "report. Change any setting but EPOCHS to start over."
+            f"report. {START_OVER}"
         )
     return (
         f"{run.results} has been trained for all of its {run.epoch} epochs. Raise EPOCHS "
-        "to continue, or change any other setting to start over."
+        f"to continue. {START_OVER}"
     )
 
 
@@ -399,6 +409,20 @@ def _optimizers(model):
     return getattr(model, "optimizers", one)
 
 
+def _compiled(model):
+    """The names of the losses and optimisers of a model, as text."""
+    losses = keras.tree.flatten(getattr(model, "loss", None) or [])
+    names = [each if isinstance(each, str) else _name_of(each) for each in losses]
+    return ", ".join(
+        names + [_name_of(optimizer) for optimizer, _ in _optimizers(model)]
+    )
+
+
+def _name_of(part):
+    """The name of a function, or of the class of an object."""
+    return getattr(part, "__name__", type(part).__name__)
+
+
 def _build_optimizers(model):
     with hardware.scope_of(model):
         for optimizer, variables in _optimizers(model):
@@ -430,7 +454,7 @@ def _write(run):
 
 
 def _plain(logs, model):
-    """Logs as floats, with the loss of several outputs as the sum of theirs.
+    """Logs as floats. For several outputs, `loss` is added up again from their losses.
 
     Keras' own sum differs in its last digit from process to process, since TensorFlow
     changes the order in which it adds up.
@@ -463,8 +487,8 @@ def _warn_of_no_gain(history):
 
 
 def _restore(run):
-    """Reads the state back. Returns whether it did; if not, also the reasons, if there is
-    anything in the folder that is to be kept."""
+    """Reads the state back. Returns whether it did; if not, also the reasons to move the
+    folder aside, none where nothing in it is worth keeping."""
     if not run.folder.is_dir() or not any(run.folder.iterdir()):
         return False, []
     if not (run.folder / state.FILE).exists():
@@ -482,6 +506,9 @@ def _restore(run):
     ]
     if found.pixels != run.state.pixels and not changes:
         changes = [f"The pictures of {run.settings['DATASET']} changed"]
+    before, now = found.compiled, run.state.compiled
+    if before not in ("", now) and not changes:
+        changes = [f"The loss and optimiser changed from {before} to {now}"]
     variables = _variables(run.model)
     if not changes and (
         [v.shape for v in values] != [tuple(v.shape) for v in variables]

@@ -135,7 +135,7 @@ def upscale_file(
             place of colours from around them: in games' textures they carry data.
 
     Returns:
-        What was assumed, and lost on the way, in sentences, or an empty string.
+        Sentences on what was assumed, and on what was lost; or an empty string.
 
     Raises:
         ValueError: as `upscale`, or if the picture cannot be read, if the target has
@@ -150,6 +150,8 @@ def upscale_file(
             f"{target} is none of {', '.join(FORMATS)}: use another file name suffix."
         )
     picture = images.read(source, large)
+    if not FORMATS[format].alpha and _is_opaque(picture):
+        picture.alpha = None
     scale = scale or scale_and_channels(model)[0]
     height, width = picture.rgb.shape[:2]
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -174,6 +176,10 @@ def upscale_file(
     with whole_file(target) as part:
         write(part, format, samples, attached)
     return " ".join(notes)
+
+
+def _is_opaque(picture):
+    return picture.alpha is not None and picture.alpha.min() == 255
 
 
 def _check_target(format, picture, source, target, size):
@@ -266,20 +272,21 @@ def find_pictures(paths, output):
     """
     pictures, others = [], []
     for path in itertools.chain.from_iterable(map(_matching, paths)):
-        if path.is_dir():
-            files = list(_visible_files(path, output))
-            known = [images.is_named_as_picture(file) for file, _ in files]
-            pictures += itertools.compress(files, known)
-            others += [file for (file, _), known in zip(files, known) if not known]
-        else:
+        if not path.is_dir():
             pictures.append((path, pathlib.Path(path.name)))
+            continue
+        for file, relative in _visible_files(path, output):
+            if images.is_named_as_picture(file):
+                pictures.append((file, relative))
+            else:
+                others.append(file)
     return pictures, images.describe_unread(others)
 
 
 def _matching(path):
     """The path, or what it stands for where the shell leaves wildcards to the programs, as
     on Windows."""
-    if path.exists() or not {*"*?["} & {*path.name}:
+    if path.exists() or not any(character in path.name for character in "*?["):
         return [path]
     return sorted(path.parent.glob(path.name)) or [path]
 

@@ -36,7 +36,9 @@ def draw(rows, path):
         axes.annotate(
             label, point, (place, 0), textcoords="offset points", ha=side, va="center"
         )
-    axes.set(xlabel="PSNR of Y [dB]: closer pixels", ylabel="LPIPS: less is better")
+    axes.set(
+        xlabel="PSNR of Y [dB] (higher is better)", ylabel="LPIPS (lower is better)"
+    )
     axes.set(title="bicubic, and --sharpness 0 to 1")
     axes.margins(0.1)
     axes.grid(alpha=0.3)

@@ -38,7 +38,7 @@ def degrade(hr, scale, degradation="bicubic", name=""):
     """
     if degradation not in DEGRADATIONS:
         raise ValueError(
-            f"DEGRADATION = {degradation!r} is DIV2K's own, and {name} has no LR picture."
+            f"DEGRADATION = {degradation!r} is none of {', '.join(DEGRADATIONS)}."
         )
     height, width = hr.shape[0] // scale, hr.shape[1] // scale
     rng = np.random.default_rng(zlib.crc32(os.fsencode(name)))
@@ -160,4 +160,4 @@ DEGRADATIONS = {
 }
 SHRINKING = ("bicubic", "area", "aliased")  # do nothing else, so nothing at scale 1
 EXACT = ("bicubic", "area")  # always make the same of a picture
-REDRAWN = ("web",)  # while training, of new strength for every patch
+REDRAWN = ("web",)  # while training, anew for every patch, by `data.training_batches`

@@ -77,6 +77,7 @@ def read_path(names):
 
 
 def _read_folder(name):
+    """What the name of one folder says: `Place`."""
     split = role = scale = None
     before, others = [], []
     words = WORD.findall(name.casefold())
@@ -253,13 +254,14 @@ def _refuse_copies(paths, scale):
     for path in paths:
         by_name[_without_copy_words(path)].append(path)
     namesakes = [spread(paths, 20) for paths in by_name.values() if len(paths) > 1]
+    least = 2 if scale > 1 else 1
     candidates = []
     for paths in spread(namesakes, 5):
         sizes = {path: size for path in paths if (size := _size_of(path))}
         candidates += [
             (small, large)
             for small, large in itertools.permutations(sizes, 2)
-            if (times := round(sizes[large][0] / sizes[small][0])) > (scale > 1)
+            if (times := round(sizes[large][0] / sizes[small][0])) >= least
             # Where the sides cannot be divided, some round down and some up.
             and all(
                 abs(side - times * part) < times

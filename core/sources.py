@@ -23,8 +23,8 @@ class Source:
     count: int  # of pictures, or more than there are
     key: object  # changes with the content
     size: int  # about how many bytes the decoded HR pictures take
-    found: str = ""  # what this is, in words; for files it is empty,
-    pairs: Sequence = ()  # and these are the `Pair`s
+    found: str = ""  # what this is, in words; "" for files
+    pairs: Sequence = ()  # the files, each a `Pair`
     notes: Sequence = ()  # sentences about how they were found
     leave_out_small: bool = False  # or a picture smaller than a patch is an error
 

@@ -14,8 +14,8 @@ from core.networks import as_network, in_precision, scale_and_channels
 from core.pixels import bicubic_resize, check_range, luma, to_samples
 from core.self_ensemble import mean_of_turns
 
-# Sides of tiles in pixels of the picture. Of an EDSR the first half takes about 1 kB for
-# each of these, the second, and with it the whole, 12 kB.
+# Sides of tiles in pixels of the picture. Each pixel takes about 1 kB in the first half of
+# an EDSR, before its upsampling, and 12 kB in the second, or where nothing was cut.
 TILE = 1024
 TILE_OF_WHOLE = 512
 TILE_OF_SECOND_HALF = 256
@@ -34,7 +34,7 @@ def enlarge(model, lr, scale, self_ensemble=False):
     Args:
         model, self_ensemble: as for `upscale`.
         lr: uint8 array [h, w, 3].
-        scale: that of the network.
+        scale: factor of the bicubic; a network has its own.
 
     Returns:
         uint8 array [h*scale, w*scale, 3], in float32 on all machines.
@@ -56,8 +56,9 @@ def upscale(
     """Enlarges a picture with a trained network.
 
     The picture goes through the network in overlapping tiles of one size, so that only
-    the result grows with it. The overlap covers the network's receptive field, at most a
-    quarter of a tile: up to there the result is that of the whole. A network that looks
+    the result grows with it. Tiles overlap by the radius of the network's receptive
+    field, at most by a quarter of a tile. Where that is enough, the result is the same as
+    from the whole picture at once. A network that looks
     at the whole picture (RCAN's pooling) sees only the tile. What a network does on
     enlarged pixels, it does in smaller tiles, with a smaller overlap (see
     `core.graphs.halves`).
@@ -113,24 +114,27 @@ def upscale(
         brightest = max(brightest, answer.max())
         return to_samples(enlarged, dtype)
 
+    radius = receptive_radius(model)
     while True:
         try:
-            _in_tiles(
-                enlarge_window, result, scale, tile, receptive_radius(model), progress
-            )
+            _in_tiles(enlarge_window, result, scale, tile, radius, progress)
             _check_brightness(model, image, brightest)
             return result
         except Exception as error:  # each backend has its own
             if not any(words in str(error) for words in SHORT_OF_MEMORY):
                 raise
-            tile = min(tile, max(height, width)) // 2
-            if tile < SMALLEST_TILE:
-                raise MemoryError(
-                    f"{model.name} does not fit into the device's memory, even in tiles "
-                    f"of {2 * tile} pixels. Close other programs, or hide the GPU with "
-                    "CUDA_VISIBLE_DEVICES=-1."
-                ) from error
-            print(f"Out of memory: continuing with tiles of {tile} pixels")
+            tile = _smaller(min(tile, max(height, width)), model, error)
+
+
+def _smaller(tile, model, error):
+    """Half a tile that did not fit into memory; MemoryError if that is too small."""
+    if tile // 2 < SMALLEST_TILE:
+        raise MemoryError(
+            f"{model.name} does not fit into the device's memory, even in tiles of {tile} "
+            "pixels. Close other programs, or hide the GPU with CUDA_VISIBLE_DEVICES=-1."
+        ) from error
+    print(f"Out of memory: continuing with tiles of {tile // 2} pixels")
+    return tile // 2
 
 
 def _check_arguments(model, tile, dtype):
@@ -208,13 +212,13 @@ def _windows(length, tile, overlap):
     return list(zip(starts, ends, [0, *cuts], [*cuts, length]))
 
 
-def _predict(model, image, scale, tile, eight_turns, progress):
+def _predict(model, image, scale, tile, self_ensemble, progress):
     """The network's output for an array [h, w, C], or its mean over rotations and flips.
 
     Args:
         tile: largest side of the tiles of its second half.
     """
-    if eight_turns:
+    if self_ensemble:
         parts = (_part(progress, number, 8) for number in itertools.count())
         enlarged = mean_of_turns(
             lambda turned: _run_halves(model, turned, scale, tile, next(parts)), image

@@ -483,6 +483,25 @@ def test_scored_are_test_pictures_or_else_those_held_out():
     assert datasets.scored_split(["train", "validation", "all"]) == "validation"
 
 
+def test_dataset_of_test_pictures_alone_is_prepared(
+    tmp_path, make_pictures, monkeypatch, capsys
+):
+    make_pictures(tmp_path / "set", ["a.png", "b.png"])
+
+    def open_set(scale, degradations):
+        pairs = {"test": folders.pair_files(tmp_path / "set", scale)}
+        return sources.splits_of_files(pairs, degradations)
+
+    monkeypatch.setitem(datasets.DATASETS, "set14", open_set)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["data.py", "set14", "--scale", "2"])
+    data.main()
+    assert "test: 2 pictures" in capsys.readouterr().out
+    assert (tmp_path / "results/pairs_set14_x2.png").exists()
+    with pytest.raises(ValueError, match='set14 has no "train" pictures, only "test"'):
+        data.load_splits("set14", 2, "bicubic", 8, 0.0)
+
+
 def test_a_new_dataset_is_one_entry(tmp_path, make_pictures, run_script, monkeypatch):
     """From which a script then trains, and whose test pictures it scores."""
     for number, split in enumerate(("train", "validation", "test")):

@@ -105,6 +105,18 @@ def test_table_drawings_and_lines_say_the_same(
     assert len(printed) == results.PRINTED == 5
 
 
+def test_more_pictures_can_be_drawn_than_printed(
+    tiny_network, tmp_path, make_pictures, monkeypatch, capsys
+):
+    make_pictures(tmp_path / "in", ["a.png", "b.png", "c.png"])
+    pairs = data.load(tmp_path / "in", "all", 2)
+    monkeypatch.setattr(results, "PRINTED", 1)
+    _, first = results.compare({"net": tiny_network(2)}, pairs)
+    results.draw_first(first, pairs, tmp_path / "comparison.png")
+    assert len(list(tmp_path.glob("comparison*.png"))) == 3
+    assert capsys.readouterr().out.count(".png ") == 1
+
+
 def broken(*_):
     raise RuntimeError("no fonts")
 

@@ -23,7 +23,10 @@ CORE = (
     "self_ensemble scoring batch_scores imagenet lpips niqe state interrupts calibration web"
 ).split()
 # Parts of main() that are functions of their own.
-STAGES = {"srgan": {"train_srresnet", "train_srgan", "compile_networks"}}
+STAGES = {
+    "srgan": {"train_srresnet", "train_srgan", "compile_networks"},
+    "mdsr": {"data_of_each_scale"},
+}
 
 # Every module of ours by its name: "edsr", "core.files", "tools.notebook", ...
 MODULES = {

@@ -165,8 +165,8 @@ def reopen(tmp_path, tiny_network, capsys):
     folder and what is printed."""
     settings = {"SCALE": 2, "DATASET": "some", "EPOCHS": 2, "STEPS_PER_EPOCH": 1}
 
-    def open_run(model, pictures, settings):
-        model.compile("sgd", "mae")
+    def open_run(model, pictures, settings, loss="mae", optimizer="sgd"):
+        model.compile(optimizer, loss)
         return training.open_run(model, tmp_path, "edsr", settings, pictures=pictures)
 
     def reopen(
@@ -175,6 +175,7 @@ def reopen(tmp_path, tiny_network, capsys):
         model=None,
         epochs=1,
         meanwhile=lambda folder: None,
+        compiled=(),
         **changed,
     ):
         run = open_run(tiny_network(2), before, settings)
@@ -183,7 +184,7 @@ def reopen(tmp_path, tiny_network, capsys):
             run.callbacks[0].on_epoch_end(epoch, {"loss": 1.0, "val_loss": 1.0})
         meanwhile(run.folder)
         capsys.readouterr()
-        open_run(model or tiny_network(2), now, {**settings, **changed})
+        open_run(model or tiny_network(2), now, {**settings, **changed}, *compiled)
         return run.folder, capsys.readouterr().out
 
     return reopen
@@ -321,6 +322,40 @@ def test_other_layers_move_the_old_run_aside(other, same, reopen):
         model=edsr.build_edsr(**{"scale": 2, "filters": 4, "blocks": 2, **other})
     )
     assert out.startswith("Resuming" if same else "The network changed: kept the prev")
+
+
+def charbonnier(hr, sr):
+    return keras.ops.mean(keras.ops.sqrt(keras.ops.square(hr - sr) + 1e-6))
+
+
+@pytest.mark.parametrize(
+    "compiled, names",
+    [
+        (["mse"], "mse, SGD"),
+        ([charbonnier], "charbonnier, SGD"),
+        ([keras.losses.Huber()], "Huber, SGD"),
+        (["mae", "lion"], "mae, Lion"),
+        (["mae"], None),
+    ],
+)
+def test_other_loss_or_optimizer_moves_the_old_run_aside(compiled, names, reopen):
+    _, out = reopen(compiled=compiled)
+    if names:
+        change = (
+            f"The loss and optimiser changed from mae, SGD to {names}: kept the prev"
+        )
+        assert out.startswith(change) and "New run in" in out
+    else:
+        assert out.startswith("Resuming")
+
+
+def test_state_from_before_losses_were_noted_resumes(reopen):
+    def forget(folder):
+        values, facts = states.read(folder / states.FILE)
+        del facts["compiled"]
+        states.write(folder / states.FILE, values, facts)
+
+    assert reopen(meanwhile=forget)[1].startswith("Resuming")
 
 
 @pytest.mark.slow

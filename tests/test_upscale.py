@@ -284,6 +284,16 @@ def test_alpha_is_enlarged_beside_the_colours(run, tmp_path):
     np.testing.assert_allclose(inner, expected, atol=0.51)
 
 
+def test_opaque_alpha_is_left_out_of_jpeg(run, tmp_path):
+    image = draw(tmp_path / "a.png", "RGBA")
+    image.putalpha(255)
+    image.save(tmp_path / "a.png")
+    assert run("a.png", "--format", "jpg")[0] == 0
+    assert Image.open(tmp_path / "upscaled/a_x2.jpg").mode == "RGB"
+    assert run("a.png")[0] == 0
+    assert Image.open(tmp_path / "upscaled/a_x2.png").mode == "RGBA"
+
+
 def test_transparent_picture_called_jpeg_is_named(run, tmp_path):
     draw(tmp_path / "a.png", "RGBA").save(tmp_path / "b.jpg", format="png")
     status, _ = run("b.jpg", "--format", "same")
