@@ -24,7 +24,7 @@ def parse_arguments():
     add(
         "networks",
         nargs="*",
-        type=pathlib.Path,
+        type=settings.path,
         help=".keras files; default: all in results/, or if none has the scale, in weights/",
     )
     add("--data", default="leaves", help='as DATASET: "bsds500", a folder, ...')
@@ -52,7 +52,7 @@ def parse_arguments():
         metavar="NAME",
         help="names in the table of networks to score with self-ensemble as well",
     )
-    add("--output", default="results/compared", type=pathlib.Path, help="folder")
+    add("--output", default="results/compared", type=settings.path, help="folder")
     return parser.parse_args()
 
 

@@ -198,8 +198,8 @@ def build_edsr(
 
 The paper's recipe: patches of 48x48 pixels, rotated and flipped; the mean absolute error;
 Adam. What differs is the length, and with it the size of the batches and the learning
-rate: the paper's 300,000 steps take days. For a few thousand steps, a rate eight times as high that warms up and then
-falls to zero along a cosine gets further.
+rate: the paper's 300,000 steps take days. For a few thousand steps, a rate eight times as
+high that warms up and then falls to zero along a cosine gets further.
 
 PSNR, the peak signal-to-noise ratio in dB, is measured as in the papers: on Y, the luma
 of the picture, without a border of `SCALE` pixels. During training it is measured on the

@@ -12,7 +12,6 @@ levels, or in float16 and int8 with a PSNR of at least 70 and 40 dB.
 
 import argparse
 import os
-import pathlib
 import sys
 import tempfile
 
@@ -318,14 +317,14 @@ RUNTIMES = {
 
 def main():
     parser = argparse.ArgumentParser(description="Exports a trained network.")
-    parser.add_argument("model", type=pathlib.Path, help="a .keras file")
+    parser.add_argument("model", type=settings.path, help="a .keras file")
     parser.add_argument("format", choices=SUFFIXES)
-    parser.add_argument("output", type=pathlib.Path, help="file or folder to write")
+    parser.add_argument("output", type=settings.path, help="file or folder to write")
     parser.add_argument("--size", help="fixed height x width of LR, such as 360x640")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument(
         "--calibrate",
-        type=pathlib.Path,
+        type=settings.path,
         metavar="FOLDER",
         help="pictures that int8 is calibrated on, such as will be enlarged; default: "
         "drawn ones",
@@ -338,7 +337,9 @@ def main():
         precision=options.precision, calibrate=options.calibrate, layout=options.layout
     )
     try:
-        size = options.size and tuple(int(side) for side in options.size.split("x"))
+        size = options.size
+        if size is not None:
+            size = tuple(int(side) for side in size.split("x"))
         if size and (len(size) != 2 or min(size) < 1):
             raise ValueError
     except ValueError:
@@ -354,6 +355,8 @@ def main():
         result = export(model, options.format, options.output, size, **choices)
     except (ValueError, OSError) as error:
         sys.exit(f"export.py: {error}")
+    except MemoryError:
+        sys.exit(f"export.py: there is not enough memory for --size {options.size}.")
     if options.precision == "float32":
         close = f"to within {result:.5f} grey levels"
     else:

@@ -206,6 +206,7 @@ def _prepare(hr, sr, shave, luma, max_val, window=1):
         hr, sr = hr[..., None], sr[..., None]
     if hr.ndim != 3:
         raise ValueError(f"hr must be one picture [H, W, C], not of shape {hr.shape}.")
+    scoring.check_max_val(max_val)
     scoring.check_shapes(hr.shape, sr.shape, shave, luma, window)
     for image, name in (hr, "hr"), (sr, "sr"):
         pixels.check_range(image, name, scoring.RANGE_WAY_OUT, max_val)

@@ -51,6 +51,8 @@ def report(run, name, pairs, beside=None, self_ensemble=True):
             f"The network is that of epoch {run.best_epoch} of {run.epoch}, the best on the "
             "validation pictures."
         )
+    elif run.keep == "best" and run.epoch:
+        print("No PSNR was validated, so the network is that of the last epoch.")
     if run.history:  # again, in case the run ended while it wrote them
         write_csv(run.folder / "history.csv", run.history)
         drawings.draw_curves(run.history, run.folder / "curves.png")
@@ -80,7 +82,10 @@ def compare(networks, pairs, self_ensemble=()):
         if name in self_ensemble:
             title = f"{name}+ (mean of 8 rotations and flips)"
             table[f"{name}+"], _ = _score(model, pairs, title, self_ensemble=True)
-    _print_first(first, pairs.pictures.names)
+    # Of `take` of a dataset no names are known.
+    numbers = [f"picture {number}" for number in range(PRINTED)]
+    known = getattr(pairs, "pictures", None)
+    _print_first(first, known.names if known else numbers)
     return table, first
 
 

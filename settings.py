@@ -7,6 +7,7 @@ A script calls `check_command_line` before the imports that take seconds, and `c
 right below its block. The other commands call `start_command`.
 """
 
+import argparse
 import ast
 import difflib
 import importlib.util
@@ -36,6 +37,8 @@ def start_command():
     Raises:
         ValueError: if KERAS_BACKEND is not supported or not installed.
     """
+    if sys.stdout is None:  # closed
+        sys.stdout = open(os.devnull, "w")
     if hasattr(sys.stdout, "reconfigure"):  # Jupyter's, in %run, is different
         sys.stdout.reconfigure(errors="backslashreplace")
     sys.excepthook = _print_error
@@ -55,11 +58,21 @@ def start_command():
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
+def path(text):
+    """A path of the command line; the type for `argparse`, which refuses an empty one."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return pathlib.Path(os.path.expanduser(text))
+
+
 def _print_error(kind, error, trace):
     """Prints an error: without its traceback, if it is Ctrl-C or was raised here on
     purpose."""
     if issubclass(kind, KeyboardInterrupt):
         print("\nInterrupted.", file=sys.stderr)
+        return
+    if issubclass(kind, BrokenPipeError):  # nobody reads on, as after `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the rest
         return
     frame, number = list(traceback.walk_tb(trace))[-1]
     file = frame.f_code.co_filename

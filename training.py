@@ -27,7 +27,7 @@ import metrics
 from core import datasets, decoded, interrupts, state
 from core.files import expand_home, named_errors, remove_parts, write_csv
 from core.imagenet import GET_WEIGHTS, has_weights, load_features
-from core.keras_files import has_layers_of
+from core.keras_files import foreign_part, has_layers_of
 from core.lpips import load_lpips
 from core.networks import (
     load_initial_weights,
@@ -124,6 +124,7 @@ class State:
     stopped: bool = False  # ended before EPOCHS, by early stopping
     pixels: str = ""  # a hash of those of DATASET
     compiled: str = ""  # the names of the losses and optimisers
+    trainable: list = dataclasses.field(default_factory=list)  # a bool for each weight
 
 
 @dataclasses.dataclass
@@ -306,9 +307,11 @@ def open_run(
     }
     folder = folder_of(results, name, settings)
     networks = networks or {"model": model}
+    _check(model, settings["STEPS_PER_EPOCH"], networks)
     run = Run(model, settings, networks, keep, folder=folder, results=folder)
     run.state.pixels = decoded.fingerprint(pictures) if pictures else ""
     run.state.compiled = _compiled(model)
+    run.state.trainable = [bool(v.trainable) for v in model.variables]
     _build_optimizers(model)
     if hardware.is_first():
         run.lock = _lock(folder)
@@ -332,6 +335,23 @@ def open_run(
     print(_describe(run))
     run.callbacks = [Checkpoint(run)]
     return run
+
+
+def _check(model, steps, networks):
+    """Refuses what could not be saved, or not be resumed."""
+    for name, network in networks.items():
+        if part := foreign_part(network):
+            raise ValueError(
+                f"{name}.keras could not be loaded again, since the network has {part}: "
+                "use Keras' own layers, its functions and keras.ops in its place, or "
+                "register it with keras.saving.register_keras_serializable."
+            )
+    at_once = getattr(model, "steps_per_execution", None) or 1
+    if steps % at_once:
+        raise ValueError(
+            f"STEPS_PER_EPOCH = {steps} must be a multiple of steps_per_execution = "
+            f"{at_once}, or else a resumed run would get other batches."
+        )
 
 
 def _as_written(name, value):
@@ -439,6 +459,8 @@ def _variables(model):
 
 def _write_state(run):
     values = [keras.ops.convert_to_numpy(v) for v in _variables(run.model)]
+    # NumPy's files know no bfloat16, each value of which is one of float32.
+    values = [v.astype("float32") if v.dtype.name == "bfloat16" else v for v in values]
     facts = {"settings": run.settings, **dataclasses.asdict(run.state)}
     state.write(run.folder / state.FILE, values, facts)
 
@@ -519,6 +541,8 @@ def _restore(run):
         )
     ):
         changes = ["The network changed"]
+    if found.trainable not in ([], run.state.trainable) and not changes:
+        changes = ["The layers that are trained changed"]
     if changes:
         return False, (changes if found.epoch else [])  # nothing to keep in epoch 0
     for variable, value in zip(variables, values):
@@ -595,7 +619,7 @@ class Checkpoint(keras.callbacks.Callback):
         self._check(logs, f"at the end of epoch {epoch + 1}")
         now.history.append({"epoch": epoch + 1, **logs})
         score = _psnr(logs)
-        if run.keep == "last" or score > now.best or score == -np.inf:
+        if run.keep == "last" or score > now.best or now.best == -np.inf:
             now.best = max(score, now.best)
             run.save()
         now.epoch = epoch + 1

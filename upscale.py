@@ -31,17 +31,17 @@ def parse_arguments():
         description="Enlarges pictures with a trained network."
     )
     add = parser.add_argument
-    add("pictures", nargs="+", type=pathlib.Path, help="files and folders")
+    add("pictures", nargs="+", type=settings.path, help="files and folders")
     add(
         "--model",
-        type=pathlib.Path,
+        type=settings.path,
         help="a .keras file that a script here saved; by default weights/edsr_x4.keras, "
         "edsr_x2.keras or edsr_x3.keras where they reach --scale, and for JPEG files "
         "edsr_realistic_x4.keras or edsr_realistic_x2.keras",
     )
     add(
         "--output",
-        type=pathlib.Path,
+        type=settings.path,
         default="upscaled",
         help="folder for results (upscaled)",
     )
@@ -272,7 +272,7 @@ def find_pictures(paths, output):
     """
     pictures, others = [], []
     for path in itertools.chain.from_iterable(map(_matching, paths)):
-        if not path.is_dir():
+        if not os.path.isdir(path):  # unlike Path's, of any name
             pictures.append((path, pathlib.Path(path.name)))
             continue
         for file, relative in _visible_files(path, output):
@@ -286,9 +286,12 @@ def find_pictures(paths, output):
 def _matching(path):
     """The path, or what it stands for where the shell leaves wildcards to the programs, as
     on Windows."""
-    if path.exists() or not any(character in path.name for character in "*?["):
+    try:
+        if path.exists() or not any(character in path.name for character in "*?["):
+            return [path]
+        return sorted(path.parent.glob(path.name)) or [path]
+    except (OSError, ValueError):  # no name that a file can have, or no pattern
         return [path]
-    return sorted(path.parent.glob(path.name)) or [path]
 
 
 def _visible_files(folder, output):
@@ -415,9 +418,12 @@ def check(options):
     if options.format != "same" and format not in FORMATS:
         raise ValueError(
             f"--format must be same, or a file name suffix of {', '.join(FORMATS)}, such "
-            f"as jpg, not {options.format}."
+            f"as jpg, not {options.format or 'nothing'}."
         )
-    if options.suffix and pathlib.Path(options.suffix).name != options.suffix:
+    if (
+        options.suffix
+        and f"a{options.suffix}" != pathlib.Path(f"a{options.suffix}").name
+    ):
         raise ValueError("--suffix is a part of file names, without slashes.")
     if not 0 <= options.sharpness <= 1:
         raise ValueError("--sharpness must be from 0 to 1.")
@@ -451,6 +457,14 @@ def prepare(options, scale):
     return targets, left_out
 
 
+def _describe_failure(source, error):
+    """What went wrong with a picture, in a sentence that names it."""
+    sentence = str(error)
+    if isinstance(error, MemoryError) and not sentence:
+        sentence = "there is not enough memory."
+    return sentence if sentence.startswith(str(source)) else f"{source}: {sentence}"
+
+
 def upscale_all(options, targets, scale, load):
     """Enlarges the pictures one by one: list of what failed, in sentences."""
     failures = []
@@ -476,14 +490,13 @@ def upscale_all(options, targets, scale, load):
             if notes:
                 print(notes)
         except Exception as error:  # the other pictures are still to be done
-            named = str(source) in str(error)
-            failures.append(str(error) if named else f"{source}: {error}")
+            failures.append(_describe_failure(source, error))
             if len(targets) > 1:
                 print(f"Failed: {failures[-1]}")
         except KeyboardInterrupt:
-            sys.exit(
-                f"\nInterrupted: {number} of {len(targets)} pictures were finished."
-            )
+            finished = f"{number - len(failures)} of {len(targets)} pictures"
+            sentence = f"\nInterrupted: {finished} were finished."
+            sys.exit("\n".join([sentence, *failures]))
     return failures
 
 
@@ -497,12 +510,17 @@ def main():
         if options.model:
             own_scale, _ = scale_and_channels(load(options.model, options.sharpness))
             scale = options.scale or own_scale
+        folders = (options.output, *options.output.parents)
+        new = [folder for folder in folders if not folder.exists()]
         targets, left_out = prepare(options, scale)
     except (ValueError, OSError) as error:
         sys.exit(f"upscale.py: {error}")
-    failures = upscale_all(options, targets, scale, load)
-    with contextlib.suppress(OSError):
-        options.output.rmdir()  # if nothing was written
+    try:
+        failures = upscale_all(options, targets, scale, load)
+    finally:
+        with contextlib.suppress(OSError):  # which have something in them
+            for folder in new:
+                folder.rmdir()
     if failures and len(targets) > 1:
         failures.insert(0, f"{len(failures)} of {len(targets)} failed:")
     if failures or left_out:

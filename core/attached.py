@@ -36,6 +36,10 @@ class Attached:
     )  # COLOUR_CHUNKS as in a PNG file
     notes: list = dataclasses.field(default_factory=list)  # what was lost, in sentences
 
+    def turn_density(self):
+        """As the picture is turned by a quarter."""
+        self.density = self.density and self.density[::-1]
+
 
 def of_pillow(image, path):
     """The `Attached` of a Pillow image that was opened from a file and loaded."""
@@ -58,6 +62,8 @@ def of_pillow(image, path):
     # Profiles of other colours than RGB and grey say nothing about the result.
     if image.mode not in ("CMYK", "LAB"):
         attached.profile = image.info.get("icc_profile")
+        if image.format == "JPEG2000":  # of which Pillow leaves it out
+            attached.profile = _profile_of_jpeg_2000(path.read_bytes())
     if image.format == "TIFF" and any(tag in image.tag_v2 for tag in GEO_TAGS):
         attached.notes.append(GEO_NOTE)
     if image.format == "PNG":
@@ -77,8 +83,10 @@ def of_pillow(image, path):
 def of_tiff(page):
     """The `Attached` of a `tifffile.TiffPage`."""
     tags = {tag.code: tag.value for tag in page.tags}
-    attached = Attached(profile=tags.get(ExifTags.Base.InterColorProfile.value))
-    attached.exif = _described(tags)
+    profile = tags.get(ExifTags.Base.InterColorProfile.value)
+    attached = Attached(profile=profile if isinstance(profile, bytes) else None)
+    texts = {k: v for k, v in tags.items() if isinstance(v, (str, bytes))}
+    attached.exif = _described(texts)
     _keep_bytes(attached.exif, "utf-8")
     attached.orientation = tags.get(ORIENTATION, 1)
     if any(tag in tags for tag in GEO_TAGS):
@@ -134,6 +142,28 @@ def _colour_chunks(path):
                 file.seek(length, 1)
             file.seek(4, 1)  # the checksum
     return found
+
+
+def _profile_of_jpeg_2000(data):
+    """The profile in the box `colr` of a JP2 file's header, or None (ISO 15444-1, I.5.3)."""
+    header = dict(_boxes(data)).get(b"jp2h", b"")
+    for name, content in _boxes(header):
+        if name == b"colr" and content[:1] in (b"\2", b"\3"):
+            return content[3:]
+
+
+def _boxes(data):
+    """Yields (name, content) of the boxes that a JP2 file, or one of its boxes, holds."""
+    while len(data) >= 8:
+        length, name = struct.unpack(">I4s", data[:8])
+        start = 8
+        if length == 1 and len(data) >= 16:
+            start, length = 16, struct.unpack(">Q", data[8:16])[0]
+        length = length or len(data)  # 0: to the end
+        if length < start:
+            return
+        yield name, data[start:length]
+        data = data[length:]
 
 
 def _coded_colours(image, path):

@@ -18,8 +18,10 @@ class _PerImage(keras.metrics.Mean):
     """
 
     window = 1  # side in pixels of the smallest image that has a score
+    _direction = "up"  # more is better: for Keras' callbacks
 
     def __init__(self, shave, luma, max_val, name, dtype):
+        scoring.check_max_val(max_val)
         super().__init__(name=name, dtype=dtype)
         self.shave, self.luma, self.max_val = shave, luma, max_val
         # Of all images, of those in another range than 0 to max_val, of those too small.

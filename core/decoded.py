@@ -161,9 +161,14 @@ def _checked(pairs, scale):
 
 def fingerprint(datasets):
     """Identifies the pixels of several datasets from `as_dataset`, and their order."""
+    if not all(hasattr(pairs, "pictures") for pairs in datasets):
+        raise ValueError(
+            "A run depends on whole datasets, as from data.load: not on take() or map() of "
+            "one. Give it fewer pictures instead."
+        )
     content = [
-        (pictures.digests.tolist(), pictures.sizes.numpy().tolist())
-        for pictures in (pairs.pictures for pairs in datasets)
+        (pairs.pictures.digests.tolist(), pairs.pictures.sizes.numpy().tolist())
+        for pairs in datasets
     ]
     return _digest(repr(content).encode())
 

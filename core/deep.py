@@ -109,14 +109,14 @@ def read_samples(data, format, transparent=None):
     samples = DECODERS[format](data)
     samples = samples.reshape(*samples.shape[:2], -1)
     channels = samples.shape[-1] - 1 | 1  # 1 or 3, with or without alpha
-    levels, note = to_levels(samples[..., :channels], bits)
+    levels, note = to_levels(samples, bits)  # alpha, too: it has the same range
     alpha = None
     if samples.shape[-1] > channels:
-        alpha, _ = to_levels(samples[..., channels], bits, guess=False)
+        alpha = levels[..., channels]
     elif transparent is not None:
         visible = (samples != np.array(transparent)).any(axis=-1)
         alpha = np.where(visible, np.float32(255), np.float32(0))
-    return levels, alpha, note
+    return levels[..., :channels], alpha, note
 
 
 # --- TIFF -----------------------------------------------------------------------------
@@ -124,12 +124,19 @@ def read_samples(data, format, transparent=None):
 ALPHA = tifffile.EXTRASAMPLE.UNASSALPHA
 PREMULTIPLIED = tifffile.EXTRASAMPLE.ASSOCALPHA
 GREY = tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.MINISBLACK
+SUB_PICTURES, DNG_VERSION = 330, 50706  # tags
 
 
 def is_tiff(path):
     """Whether a file begins as TIFF files do."""
     with open(path, "rb") as file:
         return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def is_raw(page):
+    """Whether the first page of a TIFF file is the thumbnail of a raw file of a camera."""
+    smaller = page.subfiletype & 1 and SUB_PICTURES in page.tags
+    return bool(smaller or DNG_VERSION in page.tags)
 
 
 def check_bands(file):
@@ -203,13 +210,22 @@ def read_tiff(page):
     inverted = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
     channels = 3 if page.photometric == tifffile.PHOTOMETRIC.RGB else 1
     bits = None if samples.dtype.kind != "u" else page.bitspersample
+    number, kind = _alpha_of(page)
     # Values that count down from white say nothing about the range they come from.
-    levels, note = to_levels(samples[..., :channels], bits, guess=not inverted)
+    guess = not inverted
+    if (
+        number is not None and samples.dtype.kind != "f"
+    ):  # one range for colours and alpha
+        both = np.append(samples[..., :channels], samples[..., number, None], axis=-1)
+        levels, note = to_levels(both, bits, guess)
+        levels, alpha = levels[..., :channels], levels[..., channels]
+    else:
+        levels, note = to_levels(samples[..., :channels], bits, guess)
+        alpha = None
+        if number is not None:
+            alpha, _ = to_levels(samples[..., number], bits)
     if inverted:
         levels = 255 - levels
-    alpha, (number, kind) = None, _alpha_of(page)
-    if number is not None:
-        alpha, _ = to_levels(samples[..., number], bits, guess=False)
     if kind == PREMULTIPLIED:
         visible = np.maximum(alpha, 1e-6)[..., None] / 255
         levels = np.minimum(levels / visible, 255)

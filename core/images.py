@@ -26,15 +26,22 @@ with contextlib.suppress(ImportError):
 # the first plane, and the numbers as they are stored, without BZERO and BSCALE.
 NOT_READ = "BUFR", "FITS", "GRIB", "HDF5", "MPEG"
 # What else people keep pictures in, and what to do about it.
-RAW = ".3fr .arw .cr2 .cr3 .crw .dng .nef .nrw .orf .pef .raf .raw .rw2 .srw"
+RAW = (
+    ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .kdc .mef .mos .mrw .nef .nrw "
+    ".orf .pef .raf .raw .rw2 .rwl .sr2 .srf .srw .x3f"
+)
+DEVELOP = "develop raw files and save them as TIFF"
 OTHERS = {
     **dict.fromkeys([".heic", ".heif", ".hif"], "pip install pillow-heif"),
     ".jxl": "pip install pillow-jxl-plugin",
-    **dict.fromkeys(RAW.split(), "develop raw files and save them as TIFF"),
+    **dict.fromkeys(RAW.split(), DEVELOP),
     **dict.fromkeys(
         [".exr", ".fit", ".fits", ".hdr", ".psb", ".svg"], "save them as TIFF or PNG"
     ),
 }
+
+
+LYING = 5, 6, 7, 8  # EXIF's orientations that exchange width and height
 
 
 @dataclasses.dataclass
@@ -112,6 +119,8 @@ def read(path, large=False):
     picture.rgb = _turned(picture.rgb, orientation)
     if picture.alpha is not None:
         picture.alpha = _turned(picture.alpha, orientation)
+    if orientation in LYING:
+        picture.attached.turn_density()
     return picture
 
 
@@ -136,11 +145,15 @@ def _open(path):
     """Opens a file as a Pillow image or, as deep.py wants it, a `tifffile.TiffFile`."""
     if deep.is_tiff(path):
         with tifffile.TiffFile(path) as file:
+            if deep.is_raw(file.pages.first):
+                raise ValueError(f"it is a raw file: {DEVELOP}.")
             deep.check_bands(file)
             if deep.is_better_here(file.pages.first):
                 yield file
                 return
-    with Image.open(path) as image:
+    # Not by its path: Pillow would map uncompressed TIFF files into memory, and cut the
+    # rows of those that are to be turned at the wrong places.
+    with open(path, "rb") as file, Image.open(file) as image:
         if image.format in NOT_READ:
             raise ValueError(
                 f"{image.format} is not read here: save it as TIFF or PNG."
@@ -173,7 +186,7 @@ def _named_errors(path, large=False):
 
 def _turned(pixels, orientation):
     """Turns pixels [H, W, ...] upright, as EXIF's orientation 1 to 8 says."""
-    if orientation in (5, 6, 7, 8):
+    if orientation in LYING:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
@@ -197,10 +210,14 @@ def _of_tiff(file):
 
 def _of_pillow(image, path):
     """The `Picture` in a Pillow image, not turned."""
-    codec, *_, arguments = image.tile[0] if image.tile else ("", "")
+    *_, arguments = image.tile[0] if image.tile else ("",)
     frames = getattr(image, "n_frames", 1)
+    tags = image.tag_v2 if image.format == "TIFF" else {}
+    turns_itself = tags.get(attached.ORIENTATION) in LYING  # and drops the tag
     image.load()  # Pillow reports damaged pixels once and is silent from then on
     belongings = attached.of_pillow(image, path)
+    if turns_itself:
+        belongings.turn_density()
     data = path.read_bytes() if image.format in deep.DECODERS else b""
     if data and deep.bits_of(data, image.format) > 8:
         transparent = image.info.get("transparency")
@@ -208,12 +225,17 @@ def _of_pillow(image, path):
         return _of_levels(levels, alpha, belongings, note, frames)
     if image.mode[0] in "IF":
         values = np.asarray(image)[..., None]
-        if codec == "ppm" and image.mode == "I":  # spread over 16 bits by Pillow
+        states_range = image.format == "PPM"
+        if states_range and image.mode == "I":  # Pillow spreads it over 16 bits
             values = values.astype(np.uint16)
-        levels, note = deep.to_levels(values, guess=codec != "ppm")
+        levels, note = deep.to_levels(values, guess=not states_range)
         return _of_levels(levels, None, belongings, note, frames)
     notes = _several(frames)
-    deeper = ";16" in str(arguments) or codec == "ppm" and arguments[1] > 255
+    deeper = (
+        ";16" in str(arguments) and image.format != "BMP"
+    )  # whose 16 are 5, 6 and 5
+    if image.format == "PPM" and isinstance(arguments, tuple):
+        deeper = arguments[-1] > 255
     if deeper or (image.info.get("bit_depth") or 8) > 8:  # the second of HEIC
         notes.append("It has more than 8 bits per channel, of which 8 were used.")
     if image.mode in ("CMYK", "LAB"):

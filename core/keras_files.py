@@ -184,6 +184,28 @@ def _layers_in(config):
     return plain(config["config"]["layers"])
 
 
+def foreign_part(model):
+    """What `load_model` would not load of a network, once that is saved: a Lambda layer, or
+    the name of a class or function that is neither Keras' nor registered; or None."""
+    stack = [model.get_config()]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, (list, tuple)):
+            stack += part
+        if not isinstance(part, dict):
+            continue
+        stack += part.values()
+        lambda_of_activation = part.keys() == {"value"}
+        if part.get("class_name") in ("Lambda", "__lambda__") or lambda_of_activation:
+            return "a lambda, whose code is never run"
+        function = part.get("class_name") == "function"
+        name = part.get("config" if function else "registered_name")
+        own = name and not (part.get("module") or "").startswith("keras")
+        if own and not keras.saving.get_registered_object(name):
+            return name
+    return None
+
+
 def leave_out_initializers(path, compression=zipfile.ZIP_STORED):
     """Takes the initialisers of Keras' own layers out of a `.keras` file.
 

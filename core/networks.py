@@ -315,14 +315,17 @@ def load_initial_weights(model, path):
         source = load_model(path)
     except ValueError as error:
         raise ValueError(f"The initial weights cannot be loaded: {error}") from error
-    theirs = {layer.name: layer.get_weights() for layer in innermost_layers(source)}
-    ours = [layer for layer in model.layers if layer.trainable_weights]
+    theirs = {layer.name: layer for layer in innermost_layers(source)}
+    learned = {name for name, layer in theirs.items() if layer.trainable_weights}
+    # Of layers that are frozen, those that the file learned count, too.
+    ours = [x for x in model.layers if x.trainable_weights or x.name in learned]
     taken = 0
-    for layer in ours:
-        weights = theirs.get(layer.name, [])
-        if [w.shape for w in weights] == [tuple(w.shape) for w in layer.weights]:
+    for layer in model.layers:
+        weights = theirs[layer.name].get_weights() if layer.name in theirs else []
+        shapes = [tuple(w.shape) for w in layer.weights]
+        if weights and [w.shape for w in weights] == shapes:
             layer.set_weights(weights)
-            taken += 1
+            taken += layer in ours
     if not taken:
         raise ValueError(
             f"The initial weights in {path} share no layer with {model.name}: it is another "

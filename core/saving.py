@@ -2,6 +2,7 @@
 what belonged to the picture."""
 
 import dataclasses
+import fractions
 import io
 import math
 import struct
@@ -12,7 +13,7 @@ import numpy as np
 import tifffile
 from PIL import ExifTags, Image
 
-from core.attached import TIFF_TAGS
+from core.attached import EXIF, GPS, TIFF_TAGS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,14 +25,17 @@ class Format:
     alpha: bool = True
     profile: float = math.inf  # bytes of a colour profile
     exif: float = math.inf  # bytes of EXIF data
+    density: float = math.inf  # dots per inch
 
 
 FORMATS = {
-    "JPEG": Format(largest=65500, alpha=False, profile=255 * 65519, exif=65533),
+    "JPEG": Format(
+        largest=65500, alpha=False, profile=255 * 65519, exif=65533, density=65535
+    ),
     # Larger profiles can be written, but Pillow would not open the file.
-    "PNG": Format(deepest=np.uint16, profile=2**20),
-    "TIFF": Format(deepest=np.uint16),
-    "WEBP": Format(largest=16383),
+    "PNG": Format(deepest=np.uint16, profile=2**20, density=2**31 * 0.0254),
+    "TIFF": Format(deepest=np.uint16, density=2**31),
+    "WEBP": Format(largest=16383, density=0),
 }
 
 
@@ -56,8 +60,9 @@ def write(path, format, samples, attached):
         x, y = attached.density or (0, 0)
         dpi = {"dpi": (round(x), round(y))} if x and format == "JPEG" else {}
         subsampling = {"subsampling": 0} if format == "JPEG" else {}
+        buffer = io.BytesIO()  # where a disk is full, Pillow cuts a JPEG off silently
         _image(samples).save(
-            path,
+            buffer,
             format=format,
             quality=95,
             exif=attached.exif,
@@ -65,6 +70,7 @@ def write(path, format, samples, attached):
             **subsampling,
             **dpi,
         )
+        path.write_bytes(buffer.getbuffer())
 
 
 def fitting(attached, format):
@@ -88,7 +94,10 @@ def fitting(attached, format):
     if format != "PNG" and left.chunks.keys() - {b"sRGB"}:
         names = ", ".join(name.decode() for name in left.chunks)
         notes.append(f"What it says about its colours ({names}) was left out.")
-    if left.density and (format == "WEBP" or format == "JPEG" and left.aspect):
+    if format == "TIFF" and any(left.exif.get_ifd(part) for part in (EXIF, GPS)):
+        notes.append("Of its EXIF data only what describes the picture was kept.")
+    without_shape = left.aspect and format == "JPEG"
+    if left.density and (without_shape or max(left.density) > able.density):
         notes.append(f"Its density was left out, which {format} cannot hold.")
         left.density = None
     return left, notes
@@ -116,8 +125,10 @@ def _write_png(path, samples, attached):
     if attached.profile:
         chunks[b"iCCP"] = b"icc\0\0" + zlib.compress(attached.profile)
     if attached.density:
-        per_metre = 1 if attached.aspect else 1 / 0.0254
-        x, y = (max(1, round(value * per_metre)) for value in attached.density)
+        x, y = (max(1, round(value / 0.0254)) for value in attached.density)
+        if attached.aspect:  # in whole numbers
+            ratio = fractions.Fraction(attached.density[0] / attached.density[1])
+            x, y = ratio.limit_denominator(10**4).as_integer_ratio()
         chunks[b"pHYs"] = struct.pack(">IIB", x, y, not attached.aspect)
     if len(attached.exif):
         chunks[b"eXIf"] = attached.exif.tobytes().removeprefix(b"Exif\0\0")

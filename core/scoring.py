@@ -18,6 +18,12 @@ FLAT = 1.0
 RANGE_WAY_OUT = "rescale them, or pass the value of white as max_val, such as 1.0"
 
 
+def check_max_val(max_val):
+    """Refuses a value of white that cannot be one: zero, or what is not finite."""
+    if not 0 < max_val < float("inf"):
+        raise ValueError(f"max_val = {max_val} must be finite and above 0.")
+
+
 def check_shapes(hr, sr, shave, luma, window):
     """Refuses pictures that cannot be compared.
 
@@ -31,8 +37,8 @@ def check_shapes(hr, sr, shave, luma, window):
         ValueError: if the shapes differ, the channels are not those of RGB or Y, `shave` is
             negative, or too few pixels are left.
     """
-    if shave < 0:
-        raise ValueError(f"shave = {shave} is impossible: it must be 0 or more.")
+    if not isinstance(shave, (int, np.integer)) or shave < 0:
+        raise ValueError(f"shave = {shave} must be a whole number, 0 or more.")
     hr, sr = tuple(hr), tuple(sr)
     both = list(zip(hr, sr))
     if len(hr) != len(sr) or any(a != b for a, b in both if None not in (a, b)):

@@ -80,9 +80,23 @@ def _read_files(*paths):
             f"{paths[0]} and {paths[1]} would be read over different ranges (HR: "
             f"{ranges[0]} LR: {ranges[1]}), as one is darker: save both with 8 bits."
         )
-    return [
+    pixels = [
         picture and to_8_bits(picture, path) for picture, path in zip(pictures, paths)
     ]
+    if lr and hr.deep != lr.deep:
+        _refuse_other_brightness(pixels, paths, hr.assumed or lr.assumed)
+    return pixels
+
+
+def _refuse_other_brightness(pixels, paths, assumed):
+    """Refuses a pair of which one file has 8 bits and the other has more, over a range that
+    was assumed and does not agree."""
+    darker, brighter = sorted(array.mean() for array in pixels)
+    if assumed and brighter > 2 * darker + 2:
+        raise ValueError(
+            f"{paths[0]} and {paths[1]} differ in brightness. {assumed} Save both with 8 "
+            "bits."
+        )
 
 
 def _read_header(path):

@@ -164,3 +164,67 @@ def test_profile_comes_before_the_colour_space_of_avif(tmp_path):
     path.write_bytes(data)
     attached = attached_of(path)
     assert attached.profile == profile and attached.chunks == {}
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+def test_uncompressed_tiff_of_any_mode_is_turned(tmp_path, mode, orientation):
+    """Pillow would map some of them into memory, and turn those wrongly."""
+    values = noise(6, 9, 4)
+    image = Image.fromarray(values).convert("RGB").convert(mode.replace("I;16", "L"))
+    if mode == "I;16":
+        image = Image.fromarray(values[..., 0].astype(np.uint16) * 257)
+    exif = Image.Exif()
+    exif[274] = orientation
+    image.save(tmp_path / "plain.tif")
+    image.save(tmp_path / "lying.tif", exif=exif)
+    turned = images._turned(images.read(tmp_path / "plain.tif").rgb, orientation)
+    np.testing.assert_array_equal(images.read(tmp_path / "lying.tif").rgb, turned)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_density_is_turned_with_the_picture(tmp_path, dtype):
+    for orientation, expected in ((1, (204, 98)), (3, (204, 98)), (6, (98, 204))):
+        path = tmp_path / f"{orientation}.tif"
+        tifffile.imwrite(
+            path,
+            noise(6, 9, 3).astype(dtype),
+            photometric="rgb",
+            resolution=(204, 98),
+            resolutionunit="INCH",
+            extratags=[(274, "H", 1, orientation, True)],
+        )
+        assert attached_of(path).density == expected
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(noise(6, 9, 3)).save(tmp_path / "a.jpg", exif=exif, dpi=(300, 150))
+    assert attached_of(tmp_path / "a.jpg").density == (150, 300)
+
+
+def test_profile_of_jpeg_2000_is_kept(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = tmp_path / "a.jp2"
+    Image.fromarray(noise(16, 16, 3)).save(path, irreversible=False)
+    data = path.read_bytes()
+    start = data.index(b"colr") - 4
+    length = int.from_bytes(data[start : start + 4])
+    box = b"colr\2\0\0" + profile
+    box = (len(box) + 4).to_bytes(4) + box
+    header = data.index(b"jp2h") - 4
+    size = int.from_bytes(data[header : header + 4]) + len(box) - length
+    data = data[:start] + box + data[start + length :]
+    path.write_bytes(data[:header] + size.to_bytes(4) + data[header + 4 :])
+    np.testing.assert_array_equal(images.read(path).rgb, noise(16, 16, 3))
+    assert attached_of(path).profile == profile
+
+
+def test_tags_of_odd_types_cost_no_picture(tmp_path):
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        noise(6, 9, 3).astype(np.uint16) * 257,
+        photometric="rgb",
+        extratags=[(270, "d", 1, 1.5, True), (34675, "H", 2, (1, 2), True)],
+        metadata=None,
+    )
+    attached = attached_of(tmp_path / "a.tif")
+    assert attached.profile is None and 270 not in attached.exif

@@ -452,3 +452,45 @@ def test_12_bits_in_a_png_are_used_over_their_own_range(tmp_path, capsys):
         np.testing.assert_array_equal(pixels, np.floor(values * 255 / 4095 + 0.5))
     out = capsys.readouterr().out  # once, not for every picture of a dataset
     assert out.count("were taken to run from 0 to 4095") <= 1
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize(
+    "colours, alpha, white",
+    [(4000, 65535, 65535), (4095, 4095, 4095), (255, 255, 255), (60000, 255, 65535)],
+)
+def test_colours_and_alpha_have_one_range(tmp_path, suffix, colours, alpha, white):
+    samples = np.full((6, 9, 4), colours, np.uint16)
+    samples[..., 3] = alpha
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "png":
+        path.write_bytes(imagecodecs.png_encode(samples))
+    else:
+        tifffile.imwrite(path, samples, photometric="rgb", extrasamples=["unassalpha"])
+    picture = images.read(path)
+    np.testing.assert_allclose(picture.rgb, colours * 255 / white, rtol=1e-5)
+    np.testing.assert_allclose(picture.alpha, alpha * 255 / white, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [b"P2", b"P5", b"P3", b"P6"])
+@pytest.mark.parametrize("white", [4095, 65535])
+def test_netpbm_states_its_range(tmp_path, kind, white):
+    values = np.arange(54 if kind in (b"P2", b"P5") else 162) * 20
+    data = b" ".join(b"%d" % value for value in values)
+    if kind in (b"P5", b"P6"):
+        data = values.astype(">u2").tobytes()
+    path = tmp_path / "a.ppm"
+    path.write_bytes(b"%s 9 6 %d\n" % (kind, white) + data)
+    picture = images.read(path)
+    levels = values.reshape(6, 9, -1) * (255 / white)
+    np.testing.assert_allclose(picture.rgb, np.broadcast_to(levels, (6, 9, 3)), atol=1)
+    eight = "It has more than 8 bits per channel, of which 8 were used."
+    assert (eight in picture.notes) == (kind in (b"P3", b"P6"))
+
+
+def test_bmp_of_16_bits_per_pixel_has_no_deep_channels(tmp_path):
+    pixels = bytes(2 * 8 * 8)
+    header = b"BM" + struct.pack("<IHHI", 54 + len(pixels), 0, 0, 54)
+    header += struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, 16, 0, len(pixels), 0, 0, 0, 0)
+    (tmp_path / "a.bmp").write_bytes(header + pixels)
+    assert images.read(tmp_path / "a.bmp").notes == []

@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 import data
@@ -112,3 +113,22 @@ def test_formats_of_plugins_are_named_where_these_are_missing(tmp_path, monkeypa
     )
     with pytest.raises(ValueError, match="a.heic .* pip install pillow-heif"):
         images.read(files[0])
+
+
+@pytest.mark.parametrize("name", ["b.tif", "b"])
+def test_thumbnail_of_a_raw_file_is_not_taken_for_the_picture(tmp_path, name):
+    with tifffile.TiffWriter(tmp_path / name) as file:
+        file.write(noise(6, 8, 3), photometric="rgb", subfiletype=1, subifds=1)
+        file.write(noise(60, 80, 1)[..., 0].astype(np.uint16), photometric="minisblack")
+    with pytest.raises(
+        ValueError, match=f"{name} cannot be .* it is a raw file: devel"
+    ):
+        images.read(tmp_path / name)
+    assert "1 .iiq (develop raw" in images.describe_unread([tmp_path / "c.iiq"])
+
+
+def test_smaller_copies_beside_a_tiff_picture_do_not_make_it_a_raw_file(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(noise(60, 80, 3), photometric="rgb", subifds=1)
+        file.write(noise(6, 8, 3), photometric="rgb", subfiletype=1)
+    np.testing.assert_array_equal(images.read(tmp_path / "a.tif").rgb, noise(60, 80, 3))

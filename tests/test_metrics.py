@@ -4,6 +4,7 @@ import json
 import math
 import tracemalloc
 
+import keras
 import numpy as np
 import pytest
 import skimage.metrics
@@ -12,7 +13,7 @@ import data
 import metrics
 import reference
 import upscale
-from helpers import drawn_pair, noisy_pair
+from helpers import drawn_pair, noise, noisy_pair
 
 # --- Facts ---
 
@@ -184,7 +185,7 @@ def test_errors_say_what_is_wrong():
     with pytest.raises(ValueError, match="Nothing is left of 52x40 .* shaving 20"):
         metrics.psnr(hr, sr, shave=20)
     for score in (metrics.psnr, metrics.ssim):
-        with pytest.raises(ValueError, match="shave = -1 is impossible"):
+        with pytest.raises(ValueError, match="shave = -1 must be a whole number"):
             score(hr, sr, shave=-1)
     with pytest.raises(ValueError, match="SSIM needs 11x11 pixels, 22x10 left"):
         metrics.ssim(hr, sr, shave=15)
@@ -377,3 +378,20 @@ def test_detail_counts_what_lies_beyond_the_nyquist_frequency_of_lr():
     for turned in (hr.swapaxes(0, 1), half.swapaxes(0, 1)):
         assert metrics.detail(turned, turned, 4) == 1
     assert np.isnan(metrics.detail(np.zeros((20, 20, 3)), np.zeros((20, 20, 3)), 2))
+
+
+@pytest.mark.parametrize("max_val", [0, -1, np.nan, np.inf])
+def test_value_of_white_that_cannot_be_is_refused(max_val):
+    with pytest.raises(ValueError, match="max_val = .* must be finite and above 0"):
+        metrics.psnr(noise(12, 12, 3), noise(12, 12, 3), max_val=max_val)
+    with pytest.raises(ValueError, match="max_val = .* must be finite and above 0"):
+        metrics.PSNR(max_val=max_val)
+
+
+def test_more_is_better_to_callbacks_of_keras(tiny_network):
+    stopping = keras.callbacks.EarlyStopping("psnr")
+    model = tiny_network(2)
+    model.compile("sgd", "mae", metrics=[metrics.PSNR(shave=2)])
+    lr, hr = noise(1, 12, 12, 3), noise(1, 24, 24, 3)
+    model.fit(lr, hr, callbacks=[stopping], verbose=0)
+    assert stopping.monitor_op(1.0, 0.0)

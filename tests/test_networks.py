@@ -368,6 +368,18 @@ def test_parameters_are_counted(tiny_network):
 # --- Weights to start from ---
 
 
+def test_frozen_layers_are_taken_over(tiny_network, tmp_path, capsys):
+    source = tiny_network(2)
+    networks.save_model(source, tmp_path / "model.keras")
+    model = edsr.build_edsr(2, filters=4, blocks=2)
+    for name in ("head", "block1_conv1"):
+        model.get_layer(name).trainable = False
+    assert networks.load_initial_weights(model, tmp_path / "model.keras")
+    assert "8 of 8 layers taken over\n" in capsys.readouterr().out
+    for ours, theirs in zip(model.get_weights(), source.get_weights()):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_initial_weights_take_over_all_but_the_upsampling(
     tiny_network, tmp_path, capsys
 ):

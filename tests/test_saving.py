@@ -1,6 +1,9 @@
 """Results as files: every format and depth, and what goes into them beside pixels."""
 
+import os
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +11,8 @@ from PIL import Image
 
 from core import images, saving
 from core.attached import Attached
-from helpers import noise
+from core.saving import FORMATS
+from helpers import PROJECT, noise
 
 SUFFIXES = {"PNG": "png", "TIFF": "tif", "JPEG": "jpg", "WEBP": "webp"}
 
@@ -120,3 +124,49 @@ def test_what_a_format_cannot_hold_is_said(tmp_path):
     ]
     written(tmp_path, "JPEG", noise(9, 12, 3), left)
     assert saving.fitting(attached, "PNG") == (attached, [])
+
+
+@pytest.mark.parametrize("ratio", [(59, 54), (3, 2), (2, 5)])
+def test_shape_of_pixels_is_a_ratio_of_whole_numbers_in_png(tmp_path, ratio):
+    attached = Attached(density=(ratio[0] / ratio[1], 1.0), aspect=True)
+    path = written(tmp_path, "PNG", noise(9, 12, 3), attached)
+    assert images.read(path).attached.density == ratio
+
+
+@pytest.mark.parametrize("format, density", [("JPEG", 254000), ("PNG", 2.54e8)])
+def test_density_that_a_format_cannot_count_is_left_out(tmp_path, format, density):
+    left, notes = saving.fitting(Attached(density=(density, density)), format)
+    assert notes == [f"Its density was left out, which {format} cannot hold."]
+    written(tmp_path, format, noise(9, 12, 3), left)
+    assert saving.fitting(Attached(density=(600.0, 600.0)), format)[1] == []
+
+
+def test_exif_that_tiff_does_not_keep_is_said():
+    exif = Image.Exif()
+    exif[271] = "a camera"
+    assert saving.fitting(Attached(exif=exif), "TIFF")[1] == []
+    exif.get_ifd(0x8769)[36867] = "2026:11:30 12:00:00"
+    (note,) = saving.fitting(Attached(exif=exif), "TIFF")[1]
+    assert note == "Of its EXIF data only what describes the picture was kept."
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs limits on files")
+@pytest.mark.parametrize("format", FORMATS)
+def test_full_disk_is_an_error_in_every_format(tmp_path, format):
+    """A limit on the size of files stands for it."""
+    code = (
+        "import pathlib, resource, signal, sys; import numpy as np; "
+        "from core import files, saving; from core.attached import Attached; "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)); "
+        "samples = np.random.default_rng(0).integers(0, 256, (99, 99, 3), np.uint8); "
+        "path = pathlib.Path(sys.argv[1])\n"
+        "with files.whole_file(path) as part: "
+        f"saving.write(part, {format!r}, samples, Attached())"
+    )
+    path = tmp_path / f"a.{SUFFIXES[format]}"
+    path.write_bytes(b"older")
+    command = [sys.executable, "-c", code, path]
+    run = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert f"{path} cannot be written" in run.stderr
+    assert path.read_bytes() == b"older" and len(list(tmp_path.iterdir())) == 1

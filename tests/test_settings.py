@@ -603,3 +603,31 @@ def test_variables_of_a_notebook_are_no_settings(
     assert "Resuming" in raised and "after epoch 1" in raised
     folders = [path.name for path in (tmp_path / "results").glob("[!.]*")]
     assert folders == ["edsr_x2_pictures"]
+
+
+@pytest.mark.parametrize(
+    "name, arguments",
+    [
+        ("upscale", [""]),
+        ("upscale", ["a.png", "--output", ""]),
+        ("compare", ["--output", ""]),
+        ("export", ["a.keras", "onnx", ""]),
+    ],
+)
+def test_empty_path_is_refused(name, arguments, monkeypatch, capsys):
+    command = importlib.import_module(name)
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])
+    with pytest.raises(SystemExit):
+        command.main()
+    assert "the path is empty" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no such pipes")
+@pytest.mark.parametrize("output", ["| true", ">&-"])
+def test_output_that_nobody_reads_is_no_error(output, tmp_path):
+    code = "import settings; settings.start_command(); print('x' * 10**6)"
+    command = f"'{sys.executable}' -c \"{code}\" {output}"
+    run = subprocess.run(
+        command, shell=True, cwd=PROJECT, capture_output=True, text=True
+    )
+    assert "Traceback" not in run.stderr and "Error" not in run.stderr

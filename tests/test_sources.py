@@ -84,6 +84,28 @@ def test_what_was_found_in_words(opened, lines):
     assert sources.describe("x", opened) == lines
 
 
+@pytest.mark.parametrize("deep", ["hr", "lr"])
+def test_dark_picture_of_16_bits_beside_one_of_8_is_refused(tmp_path, deep):
+    """If its range is assumed wrongly, so that it would become brighter than the other."""
+    rng = np.random.default_rng(0)
+    for white, right in ((65535, False), (4095, True)):
+        values = rng.integers(0, 4096, (16, 16)) / white
+        both = {"hr": values, "lr": values[::2, ::2]}
+        for name, part in both.items():
+            dtype, factor = (np.uint16, white) if name == deep else (np.uint8, 255)
+            samples = np.round(part * factor).astype(dtype)
+            Image.fromarray(samples).save(tmp_path / f"{name}.png")
+        pair = [Pair(tmp_path / "hr.png", tmp_path / "lr.png")]
+        (example,) = sources.source_of_files(pair).examples()
+        if right:
+            assert all(picture.dtype == np.uint8 for picture in example.read())
+        else:
+            with pytest.raises(
+                ValueError, match="differ in brightness. Its 16-bit pix"
+            ):
+                example.read()
+
+
 def test_pairs_of_16_bits_are_read_over_one_range(tmp_path):
     hr = np.random.default_rng(0).integers(0, 4096, (16, 16), np.uint16)
     hr[0, 0] = 4095

@@ -349,10 +349,89 @@ def test_other_loss_or_optimizer_moves_the_old_run_aside(compiled, names, reopen
         assert out.startswith("Resuming")
 
 
+def test_other_frozen_layers_move_the_old_run_aside(reopen, tiny_network):
+    model = tiny_network(2)
+    model.get_layer("head").trainable = False
+    assert reopen(model=model)[1].startswith(
+        "The layers that are trained changed: kept"
+    )
+
+
+def own_activation(x):
+    return x
+
+
+@pytest.mark.parametrize(
+    "layer, name",
+    [
+        (keras.layers.Conv2D(3, 3, activation=own_activation), "own_activation"),
+        (keras.layers.Conv2D(3, 3, activation=lambda x: x), "a lambda"),
+        (keras.layers.Lambda(lambda x: x), "a lambda"),
+        (type("Gate", (keras.layers.Layer,), {"call": lambda self, x: x})(), "Gate"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:The object being serialized includes a `lambda`")
+def test_network_that_could_not_be_loaded_is_refused_before_training(
+    layer, name, tmp_path
+):
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, layer(inputs))
+    model.compile("sgd", "mae")
+    settings = {"SCALE": 1, "DATASET": "some", "EPOCHS": 2, "STEPS_PER_EPOCH": 1}
+    with pytest.raises(ValueError, match=f"model.keras could not be .* has {name}"):
+        training.open_run(model, tmp_path, "own", settings)
+    assert not any(tmp_path.iterdir())
+
+
+def test_steps_that_would_not_resume_are_refused(tmp_path, tiny_network):
+    model = tiny_network(2)
+    model.compile("sgd", "mae", steps_per_execution=2)
+    settings = {"SCALE": 2, "DATASET": "some", "EPOCHS": 2, "STEPS_PER_EPOCH": 3}
+    with pytest.raises(ValueError, match="= 3 must be a multiple of steps_per_exec"):
+        training.open_run(model, tmp_path, "edsr", settings)
+
+
+def test_weights_in_bfloat16_resume(tmp_path):
+    def open_run(seed):
+        inputs = keras.Input((None, None, 3))
+        layer = keras.layers.Conv2D(3, 3, dtype="bfloat16", padding="same")
+        model = keras.Model(inputs, layer(inputs))
+        rng = np.random.default_rng(seed)
+        model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
+        model.compile("sgd", "mae")
+        settings = {"SCALE": 1, "DATASET": "some", "EPOCHS": 2, "STEPS_PER_EPOCH": 1}
+        run = training.open_run(model, tmp_path, "own", settings)
+        run.callbacks[0].set_model(model)
+        return run
+
+    run = open_run(0)
+    run.callbacks[0].on_epoch_end(0, {"loss": 1.0, "val_loss": 1.0})
+    for ours, theirs in zip(open_run(1).model.get_weights(), run.model.get_weights()):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_epochs_without_validation_do_not_replace_the_best(
+    reopen, tiny_network, tmp_path
+):
+    """As with validation_freq=2."""
+    model = tiny_network(2)
+    model.compile("sgd", "mae")
+    settings = {"SCALE": 2, "DATASET": "some", "EPOCHS": 3, "STEPS_PER_EPOCH": 1}
+    run = training.open_run(model, tmp_path, "edsr", settings)
+    run.callbacks[0].set_model(model)
+    logs = [{"loss": 1.0}, {"loss": 1.0, "val_psnr": 30.0}, {"loss": 1.0}]
+    for epoch, logs in enumerate(logs):
+        model.get_layer("tail").bias.assign([epoch] * 3)
+        run.callbacks[0].on_epoch_end(epoch, logs)
+    kept = networks.load_network(run.folder / "model.keras")
+    assert run.best_epoch == 2
+    np.testing.assert_array_equal(kept.get_layer("tail").bias, [1, 1, 1])
+
+
 def test_state_from_before_losses_were_noted_resumes(reopen):
     def forget(folder):
         values, facts = states.read(folder / states.FILE)
-        del facts["compiled"]
+        del facts["compiled"], facts["trainable"]
         states.write(folder / states.FILE, values, facts)
 
     assert reopen(meanwhile=forget)[1].startswith("Resuming")

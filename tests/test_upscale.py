@@ -712,3 +712,44 @@ def test_sharpness_mixes_the_included_networks(
 def test_sharpness_that_makes_no_sense_is_refused(arguments, reason, run_command):
     status, _ = run_command(upscale, "a.png", *arguments)
     assert reason in status
+
+
+def test_only_new_folders_are_removed_where_all_pictures_fail(run, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    (tmp_path / "mine").mkdir()
+    assert run("a.png", "--output", "mine")[0] != 0
+    assert run("a.png", "--output", "x/y/z")[0] != 0
+    assert (tmp_path / "mine").is_dir() and not (tmp_path / "x").exists()
+
+
+def test_names_that_no_file_can_have_cost_the_others_nothing(run, tmp_path):
+    draw(tmp_path / "a.png")
+    for name in (f"{300 * 'x'}.png", "**.png"):
+        status, _ = run(name, "a.png")
+        assert name in status and (tmp_path / "upscaled/a_x2.png").exists()
+
+
+def test_failed_pictures_do_not_count_as_finished(run, tmp_path, monkeypatch):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"no picture")
+    draw(tmp_path / "c.png")
+    upscale_file = upscale.upscale_file
+
+    def interrupted(model, source, *args, **kwargs):
+        if source.name == "c.png":
+            raise KeyboardInterrupt
+        return upscale_file(model, source, *args, **kwargs)
+
+    monkeypatch.setattr(upscale, "upscale_file", interrupted)
+    status, _ = run("a.png", "b.png", "c.png")
+    assert "Interrupted: 0 of 3 pictures were finished." in status
+    assert "a.png cannot be read" in status and "b.png cannot be read" in status
+
+
+def test_short_of_memory_has_a_reason(run, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise MemoryError
+
+    draw(tmp_path / "a.png")
+    monkeypatch.setattr(upscale, "upscale_file", fail)
+    assert run("a.png")[0].endswith("a.png: there is not enough memory.")
