@@ -96,7 +96,7 @@ RECIPES = {
     "espcn_x4": espcn("espcn_first_x4", 4, EPOCHS=40, PATIENCE=1000),
     "srgan_x4": (
         "srgan",
-        dict(SRGAN, GAN_EPOCHS=18, INITIAL_WEIGHTS=result_of("edsr_first_x4")),
+        dict(SRGAN, GAN_EPOCHS=33, INITIAL_WEIGHTS=PROJECT / "weights/edsr_x4.keras"),
     ),
     "srgan_realistic_x4": (
         "srgan",
