@@ -165,6 +165,9 @@ def upscale_file(
     if picture.alpha is not None and not keep_hidden:
         rgb, note = _fill_hidden(rgb, picture.alpha)
         notes += note
+    if picture.deep and rgb.max() <= 1:  # which would look like pixels from 0 to 1
+        rgb = to_uint8(rgb)
+        notes.append("It is almost black: 8 of its bits were used.")
     samples = upscale(model, rgb, self_ensemble, tile, progress, dtype, precision)
     if picture.grey:
         samples = _to_grey(samples)

@@ -10,6 +10,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 
 import data
@@ -753,3 +754,11 @@ def test_short_of_memory_has_a_reason(run, tmp_path, monkeypatch):
     draw(tmp_path / "a.png")
     monkeypatch.setattr(upscale, "upscale_file", fail)
     assert run("a.png")[0].endswith("a.png: there is not enough memory.")
+
+
+def test_almost_black_picture_of_16_bits_is_enlarged(run, tmp_path):
+    levels = np.float32(noise(8, 10, 1)[..., 0] / 65535)
+    tifffile.imwrite(tmp_path / "a.tif", levels, photometric="minisblack")
+    status, out = run("a.tif")
+    assert status == 0 and "It is almost black: 8 of its bits were used." in out
+    assert np.asarray(Image.open(tmp_path / "upscaled/a_x2.png")).dtype == np.uint16
