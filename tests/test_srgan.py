@@ -374,15 +374,15 @@ def test_run_killed_in_either_stage_goes_on(
     folder, _ = run_script(srgan, **TINY["srgan"])
     results = folder.parent
     straight = results.rename(tmp_path / "straight")
-    save = training.write_csv
+    write = training._write_state
 
-    def save_until_killed(path, rows):
-        save(path, rows)
-        if path.parent.name.startswith(f"{stage}_") and len(rows) == 2:
+    def write_until_killed(run):
+        if run.folder.name.startswith(f"{stage}_") and run.epoch == 2:
             raise Killed
+        write(run)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "write_csv", save_until_killed)
+        patch.setattr(training, "_write_state", write_until_killed)
         with pytest.raises(Killed):
             run_script(srgan, **TINY["srgan"])
     folder, out = run_script(srgan, **TINY["srgan"])
