@@ -169,7 +169,7 @@ def prepare_output(folder):
     with named_errors(f"--output {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "comparison.png").unlink(missing_ok=True)
-        for drawing in folder.glob("comparison_[0-9].png"):  # may be fewer this time
+        for drawing in folder.glob("comparison_[2-9].png"):  # may be fewer this time
             drawing.unlink()
 
 

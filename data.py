@@ -319,19 +319,11 @@ def training_batches(
         corner = draw([batch_size, 2], seeds[1], dtype=tf.float64) * room
         corner = tf.cast(corner, tf.int64)
         turn = draw([3, batch_size, 1], seeds[2], 0, 2, tf.int32) == 1
-        lr, hr = (
-            _cut(
-                pixels,
-                first=tf.gather(first, number),
-                width=size[:, 1] * times,
-                corner=corner * times,
-                size=side * times,
-                turn=turn,
-            )
-            for pixels, first, times in (
-                (pictures.lr, pictures.first_lr, 1),
-                (pictures.hr, pictures.first_hr, scale),
-            )
+        first, width = tf.gather(pictures.first_lr, number), size[:, 1]
+        first_hr = tf.gather(pictures.first_hr, number)
+        lr = _cut(pictures.lr, first, width, corner, side, turn)
+        hr = _cut(
+            pictures.hr, first_hr, scale * width, scale * corner, scale * side, turn
         )
         if np.any(pictures.redrawn):
             redrawn = tf.gather(pictures.redrawn, number)

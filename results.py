@@ -51,8 +51,11 @@ def report(run, name, pairs, beside=None, self_ensemble=True):
             f"The network is that of epoch {run.best_epoch} of {run.epoch}, the best on the "
             "validation pictures."
         )
-    elif run.keep == "best" and run.epoch:
-        print("No PSNR was validated, so the network is that of the last epoch.")
+    elif run.best_epoch is None and run.keep == "best" and run.epoch:
+        print(
+            "PSNR was not measured on the validation pictures, so the network is that of "
+            "the last epoch."
+        )
     if run.history:  # again, in case the run ended while it wrote them
         write_csv(run.folder / "history.csv", run.history)
         drawings.draw_curves(run.history, run.folder / "curves.png")

@@ -343,8 +343,7 @@ def _check(model, steps, networks):
         if part := foreign_part(network):
             raise ValueError(
                 f"{name}.keras could not be loaded again, since the network has {part}: "
-                "use Keras' own layers, its functions and keras.ops in its place, or "
-                "register it with keras.saving.register_keras_serializable."
+                "use Keras' own layers and functions, or keras.ops, in its place."
             )
     at_once = getattr(model, "steps_per_execution", None) or 1
     if steps % at_once:

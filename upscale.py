@@ -423,10 +423,8 @@ def check(options):
             f"--format must be same, or a file name suffix of {', '.join(FORMATS)}, such "
             f"as jpg, not {options.format or 'nothing'}."
         )
-    if (
-        options.suffix
-        and f"a{options.suffix}" != pathlib.Path(f"a{options.suffix}").name
-    ):
+    name = f"a{options.suffix}"
+    if pathlib.Path(name).name != name:
         raise ValueError("--suffix is a part of file names, without slashes.")
     if not 0 <= options.sharpness <= 1:
         raise ValueError("--sharpness must be from 0 to 1.")

@@ -163,8 +163,7 @@ def fingerprint(datasets):
     """Identifies the pixels of several datasets from `as_dataset`, and their order."""
     if not all(hasattr(pairs, "pictures") for pairs in datasets):
         raise ValueError(
-            "A run depends on whole datasets, as from data.load: not on take() or map() of "
-            "one. Give it fewer pictures instead."
+            "open_run takes datasets as data.load gives them, not take() or map() of one."
         )
     content = [
         (pairs.pictures.digests.tolist(), pairs.pictures.sizes.numpy().tolist())

@@ -109,14 +109,29 @@ def read_samples(data, format, transparent=None):
     samples = DECODERS[format](data)
     samples = samples.reshape(*samples.shape[:2], -1)
     channels = samples.shape[-1] - 1 | 1  # 1 or 3, with or without alpha
-    levels, note = to_levels(samples, bits)  # alpha, too: it has the same range
-    alpha = None
-    if samples.shape[-1] > channels:
-        alpha = levels[..., channels]
-    elif transparent is not None:
+    extra = samples[..., channels] if samples.shape[-1] > channels else None
+    levels, alpha, note = _with_alpha(samples[..., :channels], extra, bits)
+    if alpha is None and transparent is not None:
         visible = (samples != np.array(transparent)).any(axis=-1)
         alpha = np.where(visible, np.float32(255), np.float32(0))
-    return levels[..., :channels], alpha, note
+    return levels, alpha, note
+
+
+def _with_alpha(colours, alpha, bits, guess=True):
+    """`to_levels` of colours [H, W, C] and of alpha [H, W] or None: (levels, alpha, note).
+
+    Whole numbers have one range for both. Of floating-point pixels, alpha may run from 0
+    to 1 beside colours from 0 to 255.
+    """
+    if alpha is None:
+        levels, note = to_levels(colours, bits, guess)
+        return levels, None, note
+    if colours.dtype.kind == "f":
+        levels, note = to_levels(colours, bits, guess)
+        return levels, to_levels(alpha, bits, guess)[0], note
+    both = np.concatenate([colours, alpha[..., None]], axis=-1)
+    levels, note = to_levels(both, bits, guess)
+    return levels[..., :-1], levels[..., -1], note
 
 
 # --- TIFF -----------------------------------------------------------------------------
@@ -211,19 +226,10 @@ def read_tiff(page):
     channels = 3 if page.photometric == tifffile.PHOTOMETRIC.RGB else 1
     bits = None if samples.dtype.kind != "u" else page.bitspersample
     number, kind = _alpha_of(page)
+    alpha = None if number is None else samples[..., number]
     # Values that count down from white say nothing about the range they come from.
     guess = not inverted
-    if (
-        number is not None and samples.dtype.kind != "f"
-    ):  # one range for colours and alpha
-        both = np.append(samples[..., :channels], samples[..., number, None], axis=-1)
-        levels, note = to_levels(both, bits, guess)
-        levels, alpha = levels[..., :channels], levels[..., channels]
-    else:
-        levels, note = to_levels(samples[..., :channels], bits, guess)
-        alpha = None
-        if number is not None:
-            alpha, _ = to_levels(samples[..., number], bits)
+    levels, alpha, note = _with_alpha(samples[..., :channels], alpha, bits, guess)
     if inverted:
         levels = 255 - levels
     if kind == PREMULTIPLIED:

@@ -40,7 +40,6 @@ OTHERS = {
     ),
 }
 
-
 LYING = 5, 6, 7, 8  # EXIF's orientations that exchange width and height
 
 
@@ -231,10 +230,10 @@ def _of_pillow(image, path):
         levels, note = deep.to_levels(values, guess=not states_range)
         return _of_levels(levels, None, belongings, note, frames)
     notes = _several(frames)
-    deeper = (
-        ";16" in str(arguments) and image.format != "BMP"
-    )  # whose 16 are 5, 6 and 5
-    if image.format == "PPM" and isinstance(arguments, tuple):
+    deeper = ";16" in str(arguments)
+    if image.format == "BMP":  # whose 16 bits are those of three channels together
+        deeper = False
+    elif image.format == "PPM" and isinstance(arguments, tuple):
         deeper = arguments[-1] > 255
     if deeper or (image.info.get("bit_depth") or 8) > 8:  # the second of HEIC
         notes.append("It has more than 8 bits per channel, of which 8 were used.")

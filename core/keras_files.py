@@ -187,6 +187,8 @@ def _layers_in(config):
 def foreign_part(model):
     """What `load_model` would not load of a network, once that is saved: a Lambda layer, or
     the name of a class or function that is neither Keras' nor registered; or None."""
+    if not type(model).__module__.startswith("keras"):
+        return type(model).__name__  # a class of somebody's own
     stack = [model.get_config()]
     while stack:
         part = stack.pop()

@@ -58,10 +58,9 @@ def upscale(
     The picture goes through the network in overlapping tiles of one size, so that only
     the result grows with it. Tiles overlap by the radius of the network's receptive
     field, at most by a quarter of a tile. Where that is enough, the result is the same as
-    from the whole picture at once. A network that looks
-    at the whole picture (RCAN's pooling) sees only the tile. What a network does on
-    enlarged pixels, it does in smaller tiles, with a smaller overlap (see
-    `core.graphs.halves`).
+    from the whole picture at once. A network that looks at the whole picture (RCAN's
+    pooling) sees only the tile. What a network does on enlarged pixels, it does in
+    smaller tiles, with a smaller overlap (see `core.graphs.halves`).
 
     Where a tile does not fit into the memory of the device, smaller ones are tried.
 

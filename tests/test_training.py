@@ -383,6 +383,18 @@ def test_network_that_could_not_be_loaded_is_refused_before_training(
     assert not any(tmp_path.iterdir())
 
 
+def test_model_of_a_class_of_its_own_is_refused_before_training(tmp_path):
+    class Own(keras.Model):
+        def call(self, x):
+            return x
+
+    model = Own()
+    model.compile("sgd", "mae")
+    settings = {"SCALE": 1, "DATASET": "some", "EPOCHS": 2, "STEPS_PER_EPOCH": 1}
+    with pytest.raises(ValueError, match="the network has Own: use Keras' own"):
+        training.open_run(model, tmp_path, "own", settings)
+
+
 def test_steps_that_would_not_resume_are_refused(tmp_path, tiny_network):
     model = tiny_network(2)
     model.compile("sgd", "mae", steps_per_execution=2)
@@ -410,19 +422,16 @@ def test_weights_in_bfloat16_resume(tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_epochs_without_validation_do_not_replace_the_best(
-    reopen, tiny_network, tmp_path
-):
+def test_epochs_without_validation_do_not_replace_the_best(tiny_network, tmp_path):
     """As with validation_freq=2."""
     model = tiny_network(2)
     model.compile("sgd", "mae")
     settings = {"SCALE": 2, "DATASET": "some", "EPOCHS": 3, "STEPS_PER_EPOCH": 1}
     run = training.open_run(model, tmp_path, "edsr", settings)
     run.callbacks[0].set_model(model)
-    logs = [{"loss": 1.0}, {"loss": 1.0, "val_psnr": 30.0}, {"loss": 1.0}]
-    for epoch, logs in enumerate(logs):
+    for epoch, scores in enumerate([{}, {"val_psnr": 30.0}, {}]):
         model.get_layer("tail").bias.assign([epoch] * 3)
-        run.callbacks[0].on_epoch_end(epoch, logs)
+        run.callbacks[0].on_epoch_end(epoch, {"loss": 1.0, **scores})
     kept = networks.load_network(run.folder / "model.keras")
     assert run.best_epoch == 2
     np.testing.assert_array_equal(kept.get_layer("tail").bias, [1, 1, 1])
@@ -517,6 +526,7 @@ def test_start_stands_in_history_curve_and_table(further, smooth_pictures, monke
 @pytest.mark.slow
 def test_start_is_kept_where_no_epoch_is_better(further):
     start, folder, out = further(LEARNING_RATE=0.5)
+    assert "PSNR was not measured" not in out
     (line,) = [line for line in out.splitlines() if "No epoch was better" in line]
     first, *epochs = [float(r["val_psnr"]) for r in read_csv(folder / "history.csv")]
     assert f"start: {first:.2f} dB, best epoch: {max(epochs):.2f} dB" in line
@@ -863,7 +873,7 @@ def test_validation_on_flat_pictures_alone_keeps_the_last_network(
     arrays = [*state_of(folder)[0].values()][: len(weights)]
     for ours, theirs in zip(weights, arrays, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    assert "PSNR Y" in out
+    assert "PSNR Y" in out and "PSNR was not measured on the validation" in out
 
 
 def test_run_without_a_measured_psnr_keeps_the_last_network(train_edsr, monkeypatch):
