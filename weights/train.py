@@ -79,7 +79,14 @@ RECIPES = {
     "edsr_first_x4": edsr("edsr_leaves_x4"),
     "edsr_x4": edsr("edsr_first_x4", epochs=48),
     "edsr_web_x4": edsr("edsr_first_x4", DEGRADATION=("bicubic", "web")),
-    "edsr_realistic_x4": edsr("edsr_web_x4", DEGRADATION=("bicubic", "web", "aliased")),
+    "edsr_first_realistic_x4": edsr(
+        "edsr_web_x4", DEGRADATION=("bicubic", "web", "aliased")
+    ),
+    "edsr_realistic_x4": edsr(
+        "edsr_first_realistic_x4",
+        epochs=44,
+        DEGRADATION=("bicubic", "web", "aliased"),
+    ),
     "edsr_realistic_x2": edsr(
         "edsr_first_x2",
         2,
@@ -112,9 +119,13 @@ RECIPES = {
 }
 
 
-# These are included as a mean with the network they started from: the share of the trained
-# one.
-SHARES = {"edsr_x4": 0.75, "edsr_realistic_x2": 0.85, "edsr_realistic_x4": 0.7}
+# These are means with the network they started from: the share of the trained one.
+SHARES = {
+    "edsr_x4": 0.75,
+    "edsr_first_realistic_x4": 0.7,
+    "edsr_realistic_x4": 0.8,
+    "edsr_realistic_x2": 0.85,
+}
 
 
 def pack(model, path):
