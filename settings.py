@@ -205,7 +205,7 @@ ROWS = {
     "SEED": _whole(0, 2**32 - 1),  # NumPy's
     "NOISE RESIDUAL_SCALING ADVERSARIAL_WEIGHT GRID_WEIGHT": _number(0, "0 or more"),
     "LEARNING_RATE GAN_LEARNING_RATE": _number(math.ulp(0), "above 0"),
-    "DATASET RESULTS PRECISION LOSS CONTENT_LOSS DISCRIMINATOR_NORM": (
+    "DATASET RESULTS PRECISION OPTIMIZER LOSS CONTENT_LOSS DISCRIMINATOR_NORM": (
         "text in quotes",
         _is_text,
     ),

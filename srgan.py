@@ -218,7 +218,8 @@ enlarge a difference, and keeps the game open.
 
 
 def build_discriminator(patch_size, filters=64, units=1024, norm="batch"):
-    """Builds SRGAN's discriminator (Ledig et al. 2017, section 2.1 and figure 4).
+    """Builds SRGAN's discriminator (Ledig et al. 2017, section 2.1 and figure 4). The
+    defaults are the paper's; the script's are the settings above.
 
     Args:
         patch_size: side of the square patches in HR pixels.
@@ -645,10 +646,10 @@ def main():
             "more EPOCHS."
         )
     content_loss = choose_content_loss(CONTENT_LOSS, VGG_WEIGHTS)
+    first = f"SRResNet, {EPOCHS} epochs, then" if EPOCHS else f"{INITIAL_WEIGHTS},"
     print(
-        f"SRResNet x{SCALE} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} steps, "
-        f"then {GAN_EPOCHS} epochs with CONTENT_LOSS = {content_loss!r} and "
-        f"ADVERSARIAL = {ADVERSARIAL}."
+        f"x{SCALE} on {DATASET!r}: {first} {GAN_EPOCHS} epochs with CONTENT_LOSS = "
+        f"{content_loss!r} and ADVERSARIAL = {ADVERSARIAL}; {STEPS_PER_EPOCH} steps each."
     )
     if DATASET == "leaves":
         print(

@@ -35,6 +35,7 @@ from core.networks import (
     load_network_of,
     save_model,
 )
+from core.optimizers import make_optimizer
 from core.pixels import bicubic_resize, scale_between
 from core.tiles import upscale
 
@@ -53,6 +54,7 @@ __all__ = [
     "load_lpips",
     "load_model",
     "load_network_of",
+    "make_optimizer",
     "save_model",
 ]
 
@@ -61,10 +63,7 @@ __all__ = [
 SCORES = "psnr", "ssim"
 
 
-START_OVER = (
-    "To start over, change any other setting, or, after changes to the code, rename this "
-    "folder."
-)
+START_OVER = "To start over, rename this folder."
 
 
 def warmup_cosine(learning_rate, steps, warmup_steps):
@@ -385,7 +384,7 @@ def _describe(run):
         )
     return (
         f"{run.results} has been trained for all of its {run.epoch} epochs. Raise EPOCHS "
-        f"to continue. {START_OVER}"
+        f"(in stage two of srgan.py, GAN_EPOCHS) to continue. {START_OVER}"
     )
 
 

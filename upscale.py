@@ -35,7 +35,7 @@ def parse_arguments():
     add(
         "--model",
         type=settings.path,
-        help="a .keras file that a script here saved; by default weights/edsr_x4.keras, "
+        help="a .keras file of a network that enlarges; by default weights/edsr_x4.keras, "
         "edsr_x2.keras or edsr_x3.keras where they reach --scale, and for JPEG files "
         "edsr_realistic_x4.keras or edsr_realistic_x2.keras",
     )
@@ -50,8 +50,8 @@ def parse_arguments():
         "--sharpness",
         type=float,
         default=0.0,
-        help="from 0, faithful, the default, to 1, as sharp as a photograph, with detail "
-        "that the network makes up",
+        help="from 0, faithful, the default, to 1, sharpest, with detail that the "
+        "network makes up",
     )
     add("--self-ensemble", action="store_true", help="better, in eight times the time")
     add("--tile", type=int, help="largest side of a tile: smaller takes less memory")

@@ -28,7 +28,7 @@ from benchmarks import shared
 from core import leaves
 
 STEPS = 2000
-LEARNING_RATE = 4e-4  # half of edsr.py's, as for the table in docs/experiments.md
+LEARNING_RATE = 4e-4  # of Adam
 PICTURES = 120
 
 VARIANTS = {
@@ -63,7 +63,7 @@ def draw(folder, constants):
 
 
 def train(folder, scale, seed):
-    """Trains a small EDSR on all pictures of a folder, with the recipe of edsr.py."""
+    """Trains a small EDSR on all pictures of a folder, much as edsr.py does."""
     hardware.set_seed(seed)
     hardware.set_precision("auto")
     model = edsr.build_edsr(scale, filters=64, blocks=8)

@@ -20,7 +20,7 @@ import metrics
 import results
 import training
 import upscale
-from core import networks
+from core import networks, optimizers
 from core import state as states
 from helpers import PROJECT, TINY, assert_same_state, noise, read_csv, save, state_of
 
@@ -658,7 +658,8 @@ def test_not_a_number_ends_training_and_the_last_good_state_is_kept(
 @pytest.mark.slow
 def test_averaged_weights_survive_a_stop(run_edsr, run_broken, monkeypatch, tmp_path):
     adam = functools.partial(keras.optimizers.Adam, use_ema=True, ema_momentum=0.9)
-    monkeypatch.setattr(keras.optimizers, "Adam", adam)
+    monkeypatch.setitem(optimizers.OPTIMIZERS, "adam", adam)
+    monkeypatch.setattr(edsr, "OPTIMIZER", "adam")
     straight, _ = run_edsr(EPOCHS=3)
     straight = straight.rename(tmp_path / "straight")
     folder, _ = run_broken(epoch=2, EPOCHS=3)

@@ -1,11 +1,12 @@
 """Trains an included network again: runs its script with other settings.
 
-    python weights/train.py espcn_x4
-    python weights/train.py edsr_x4 my_photographs
+    python weights/train.py edsr_leaves_x2
+    python weights/train.py edsr_first_x2 detailed
+    python weights/train.py edsr_x2 detailed
 
-Networks that learn from photographs take a folder of them. The results go to
-results/weights/espcn_x4/, with the network as it is included in espcn_x4.keras. A stopped
-run resumes.
+Networks that learn from photographs take a folder of them; weights/README.md says which,
+and which network each starts from. The results go to results/weights/edsr_x2/, with the
+network as it is included in edsr_x2.keras. A stopped run resumes.
 """
 
 import argparse
@@ -39,6 +40,9 @@ def result_of(name):
     return PROJECT / f"results/weights/{name}/{name}.keras"
 
 
+ADAM = dict(OPTIMIZER="adam", LEARNING_RATE=4e-4)
+
+
 def edsr(start, scale=4, epochs=16, **others):
     """The recipe of an EDSR: that of the recipe `start`, trained further on photographs."""
     return "edsr", dict(
@@ -46,9 +50,8 @@ def edsr(start, scale=4, epochs=16, **others):
         SCALE=scale,
         EPOCHS=epochs,
         STEPS_PER_EPOCH=250,
-        LEARNING_RATE=4e-4,  # half of what edsr.py has
         INITIAL_WEIGHTS=result_of(start),
-        **others,
+        **{**ADAM, **others},
     )
 
 
@@ -63,7 +66,7 @@ def espcn(start, scale, **others):
     )
 
 
-LEAVES = dict(EPOCHS=36, STEPS_PER_EPOCH=500, LEARNING_RATE=4e-4)
+LEAVES = dict(EPOCHS=36, STEPS_PER_EPOCH=500, **ADAM)
 SRGAN = dict(DATASET=PHOTOGRAPHS, EPOCHS=0, STEPS_PER_EPOCH=100)
 # The script and the settings that differ from its own.
 RECIPES = {
@@ -147,7 +150,10 @@ def keep_start(path, results):
     """Exits if a run started from another network than the file at `path` holds now."""
     kept = results / "start.keras"
     if not path.exists():
-        sys.exit(f"weights/train.py: first run weights/train.py {path.stem}")
+        sys.exit(
+            f"weights/train.py: first run weights/train.py {path.stem}. weights/README.md "
+            "says which pictures it learned from."
+        )
     if not kept.exists():
         with whole_file(kept) as part:
             shutil.copyfile(path, part)
