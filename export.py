@@ -78,6 +78,7 @@ def export(
     import keras
     import tensorflow as tf
 
+    from core.colours import for_rgb
     from core.networks import as_network
 
     check_options(format, size, precision, calibrate, layout)
@@ -90,7 +91,7 @@ def export(
     model = as_network(model)
     _check_layers(model, size)
     if format == "web":
-        model = _for_rgb(model)
+        model = for_rgb(model)
     shape = (None, *(size or (None, None)), model.input_shape[-1])
     if format == "litert":
         shape = (1, *shape[1:])  # phones enlarge one picture at a time
@@ -215,8 +216,8 @@ def _saved_model(model, path, signature):
 def _litert(model, path, signature, converter=None):
     import ai_edge_litert  # to miss it before the export, not after
 
-    settings = dict(input_signature=signature, verbose=False, **(converter or {}))
-    model.export(path, "litert", **settings)
+    chosen = converter or {}
+    model.export(path, "litert", input_signature=signature, verbose=False, **chosen)
     return run_litert(path)
 
 
@@ -286,15 +287,6 @@ def _with_channels_first(model, signature):
     ]
 
 
-def _for_rgb(model):
-    """The network itself, or that of luma with the colours in it."""
-    from core.colours import for_rgb
-    from core.networks import scale_and_channels
-
-    scale, channels = scale_and_channels(model)
-    return for_rgb(model, scale) if channels == 1 else model
-
-
 def _web(model, path, signature):
     from core.graphs import receptive_radius
     from core.networks import scale_and_channels
@@ -313,6 +305,14 @@ RUNTIMES = {
 
 
 # --- As a command ---------------------------------------------------------------------
+
+
+def parse_size(text):
+    """(height, width) of text such as "360x640"; ValueError for other text."""
+    sides = [int(side) if side.isdecimal() else 0 for side in text.split("x")]
+    if len(sides) != 2 or not all(sides):
+        raise ValueError(f"--size must look like 360x640, not {text}.")
+    return tuple(sides)
 
 
 def main():
@@ -337,14 +337,7 @@ def main():
         precision=options.precision, calibrate=options.calibrate, layout=options.layout
     )
     try:
-        size = options.size
-        if size is not None:
-            size = tuple(int(side) for side in size.split("x"))
-        if size and (len(size) != 2 or min(size) < 1):
-            raise ValueError
-    except ValueError:
-        sys.exit(f"export.py: --size must look like 360x640, not {options.size}.")
-    try:
+        size = None if options.size is None else parse_size(options.size)
         if not options.model.is_file():
             raise ValueError(no_such_network(options.model))
         check_options(options.format, size, **choices)

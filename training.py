@@ -517,6 +517,22 @@ def _restore(run):
         values, old, found = _read_state(run.folder / state.FILE)
     except ValueError as error:
         return False, [str(error)]
+    if changes := _changes(run, values, old, found):
+        return False, (changes if found.epoch else [])  # nothing to keep in epoch 0
+    for variable, value in zip(_variables(run.model), values):
+        variable.assign(value)
+    run.state = found
+    _check_files(run)
+    return True, []
+
+
+def _changes(run, values, old, found):
+    """What makes this another run than the last one in its folder: sentences.
+
+    Args:
+        run: `Run`, as it begins.
+        values, old, found: what `_read_state` gives.
+    """
     if datasets.is_same(old["DATASET"], run.settings["DATASET"]):
         old["DATASET"] = run.settings["DATASET"]  # perhaps spelled as "photos/" before
     changes = [
@@ -524,30 +540,25 @@ def _restore(run):
         for key in sorted(old.keys() | run.settings.keys())
         if key != "EPOCHS" and old.get(key) != run.settings.get(key)
     ]
-    if found.pixels != run.state.pixels and not changes:
-        changes = [f"The pictures of {run.settings['DATASET']} changed"]
-    before, now = found.compiled, run.state.compiled
-    if before not in ("", now) and not changes:
-        changes = [f"The loss and optimiser changed from {before} to {now}"]
-    variables = _variables(run.model)
-    if not changes and (
-        [v.shape for v in values] != [tuple(v.shape) for v in variables]
-        or not all(
-            has_layers_of(network, path)
-            for name, network in run.networks.items()
-            if (path := run.folder / f"{name}.keras").exists()
-        )
-    ):
-        changes = ["The network changed"]
-    if found.trainable not in ([], run.state.trainable) and not changes:
-        changes = ["The layers that are trained changed"]
     if changes:
-        return False, (changes if found.epoch else [])  # nothing to keep in epoch 0
-    for variable, value in zip(variables, values):
-        variable.assign(value)
-    run.state = found
-    _check_files(run)
-    return True, []
+        return changes
+    if found.pixels != run.state.pixels:
+        return [f"The pictures of {run.settings['DATASET']} changed"]
+    before, now = found.compiled, run.state.compiled
+    if before not in ("", now):
+        return [f"The loss and optimiser changed from {before} to {now}"]
+    same_shapes = [v.shape for v in values] == [
+        tuple(v.shape) for v in _variables(run.model)
+    ]
+    if not same_shapes or not all(
+        has_layers_of(network, path)
+        for name, network in run.networks.items()
+        if (path := run.folder / f"{name}.keras").exists()
+    ):
+        return ["The network changed"]
+    if found.trainable not in ([], run.state.trainable):
+        return ["The layers that are trained changed"]
+    return []
 
 
 def _read_state(path):

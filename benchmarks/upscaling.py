@@ -55,9 +55,7 @@ def build(name, way):
     model = networks[name]()
     if way != "in one piece":
         return lambda image: upscale(model, image, precision=way)
-    if model.input_shape[-1] == 1:
-        model = for_rgb(model, 4)
-    model = in_precision(model, choose("auto", "precision")[0])
+    model = in_precision(for_rgb(model), choose("auto", "precision")[0])
     return lambda image: to_uint8(model.predict_on_batch(image[None])[0])
 
 

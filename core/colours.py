@@ -4,22 +4,27 @@ import keras
 import numpy as np
 
 from core.graphs import call_layers, once
+from core.networks import scale_and_channels
 from core.pixels import cubic, luma
 
 
-@once
-def for_rgb(model, scale):
+def for_rgb(model):
     """A network for luma as a network for RGB, which enlarges the colours with bicubic
     interpolation.
 
     Args:
-        model: `keras.Model` from Y [batch, h, w, 1].
-        scale: how much it enlarges.
+        model: `keras.Model` from RGB [batch, h, w, 3] or Y [batch, h, w, 1].
 
     Returns:
         `keras.Model` from RGB [batch, h, w, 3] to RGB [batch, h*scale, w*scale, 3], 0 to
-        255, not clipped, with the layers of `model`.
+        255, not clipped: `model` itself, or one with its layers.
     """
+    scale, channels = scale_and_channels(model)
+    return model if channels == 3 else _with_colours(model, scale)
+
+
+@once
+def _with_colours(model, scale):
     rgb, y = (keras.Input((None, None, channels)) for channels in (3, 1))
     # Cb and Cr are differences to Y. So RGB without its Y is enlarged, and gets the new one.
     colours = _bicubic(rgb - _grey(luma(rgb)), scale)

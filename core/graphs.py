@@ -1,7 +1,6 @@
 """What can be read off the graph of a network: how its layers are joined."""
 
 import collections
-import collections.abc
 import functools
 import weakref
 
@@ -152,7 +151,7 @@ def _needed(name, sources, without=None):
 def _sources(model):
     """For each layer and operation the names of those it takes, in the order of
     computation; empty where the graph is not known."""
-    return {name: set(_names(calls)) for name, calls in _nodes(model).items()}
+    return {name: _names(calls) for name, calls in _nodes(model).items()}
 
 
 def _nodes(model):
@@ -165,14 +164,13 @@ def _nodes(model):
         return {}
 
 
-def _names(arguments):
-    """Yields the names of the layers that gave the tensors in the arguments of a call."""
-    if isinstance(arguments, dict):
-        if "keras_history" in arguments:
-            yield arguments["keras_history"][0]
-        arguments = arguments.values()
-    if not isinstance(arguments, str) and isinstance(
-        arguments, collections.abc.Iterable
-    ):
-        for argument in arguments:
-            yield from _names(argument)
+def _names(calls):
+    """The names of the layers that gave the tensors in the arguments of calls."""
+    names = set()
+
+    def look(part):
+        if isinstance(part, dict) and "keras_history" in part:
+            names.add(part["keras_history"][0])
+
+    keras.tree.traverse(look, calls)
+    return names

@@ -12,7 +12,6 @@ from core.colours import for_rgb
 from core.graphs import halves, receptive_radius
 from core.networks import as_network, in_precision, scale_and_channels
 from core.pixels import bicubic_resize, check_range, luma, to_samples
-from core.self_ensemble import mean_of_turns
 
 # Sides of tiles in pixels of the picture. Each pixel takes about 1 kB in the first half of
 # an EDSR, before its upsampling, and 12 kB in the second, or where nothing was cut.
@@ -95,8 +94,7 @@ def upscale(
     image = _as_pixels(image)
     model = as_network(model)
     scale, channels = scale_and_channels(model)
-    if channels == 1:
-        model = for_rgb(model, scale)
+    model = for_rgb(model)
     if precision == "auto" and dtype == np.uint16:
         precision = "float32"
     model = in_precision(model, precisions.choose(precision, "precision")[0])
@@ -230,6 +228,26 @@ def _predict(model, image, scale, tile, self_ensemble, progress):
             "failed, or it needs the precision float32."
         )
     return enlarged
+
+
+def mean_of_turns(enlarge, image):
+    """Enlarges a picture in its eight rotations and flips, and averages the results.
+
+    Lim et al. 2017 (EDSR), section 4.3; rows marked "+" in tables.
+
+    Args:
+        enlarge: function from an array [h, w, C] to one of [h*scale, w*scale, C].
+        image: array [h, w, C].
+
+    Returns:
+        Array [h*scale, w*scale, C].
+    """
+    total = 0.0
+    for turn in range(4):
+        for mirror in (1, -1):
+            turned = np.ascontiguousarray(np.rot90(image, turn)[:, ::mirror])
+            total = total + np.rot90(enlarge(turned)[:, ::mirror], -turn)
+    return total / 8
 
 
 def _run_halves(model, image, scale, tile, progress):

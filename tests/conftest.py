@@ -68,20 +68,20 @@ def make_pictures():
     return make
 
 
+def random_edsr(scale=2, channels=3, seed=0):
+    """An EDSR with a radius of 8 pixels and random weights everywhere, biases too."""
+    model = edsr.build_edsr(scale, filters=4, blocks=2, channels=channels)
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        if layer.trainable:
+            weights = [rng.normal(0, 0.2, w.shape) for w in layer.get_weights()]
+            layer.set_weights(weights)
+    return model
+
+
 @pytest.fixture
 def tiny_network():
-    """An EDSR with a radius of 8 pixels and random weights everywhere, biases too."""
-
-    def build(scale=2, channels=3, seed=0):
-        model = edsr.build_edsr(scale, filters=4, blocks=2, channels=channels)
-        rng = np.random.default_rng(seed)
-        for layer in model.layers:
-            if layer.trainable:
-                weights = [rng.normal(0, 0.2, w.shape) for w in layer.get_weights()]
-                layer.set_weights(weights)
-        return model
-
-    return build
+    return random_edsr
 
 
 @pytest.fixture
@@ -105,10 +105,17 @@ def ctrl_c():
     signal.signal(signal.SIGINT, inherited)
 
 
+@pytest.fixture(scope="session")
+def model_bytes(tmp_path_factory):
+    path = tmp_path_factory.mktemp("network") / "model.keras"
+    networks.save_model(random_edsr(2), path)
+    return path.read_bytes()
+
+
 @pytest.fixture
-def model_file(tiny_network, tmp_path):
+def model_file(model_bytes, tmp_path):
     path = tmp_path / "model.keras"
-    networks.save_model(tiny_network(2), path)
+    path.write_bytes(model_bytes)
     return path
 
 

@@ -30,7 +30,7 @@ def test_colours_are_those_of_matlab(scale, size):
     """The network gives 16, black: what is left are the colours."""
     inputs = keras.Input((None, None, 1))
     black = keras.layers.UpSampling2D(scale)(0 * inputs + 16)
-    model = colours.for_rgb(keras.Model(inputs, black), scale)
+    model = colours.for_rgb(keras.Model(inputs, black))
     rgb = noise(*size, 3).astype(np.float64)
     enlarged = data.bicubic_resize(rgb, *(side * scale for side in size))
     expected = enlarged + (16 - data.luma(enlarged)) * (255 / 219)
@@ -42,6 +42,6 @@ def test_network_itself_is_not_changed():
     model = random_weights(espcn.build_espcn(3, filters=(8, 4)))
     y = noise(1, 9, 12, 1).astype(np.float32)
     before = model.predict_on_batch(y)
-    rgb = colours.for_rgb(model, 3)
+    rgb = colours.for_rgb(model)
     assert rgb.trainable_weights == model.trainable_weights
     np.testing.assert_array_equal(model.predict_on_batch(y), before)

@@ -109,7 +109,7 @@ def test_networks_without_halves_stay_whole(layers):
 @pytest.mark.parametrize("of_colours", [False, True])
 def test_network_that_enlarges_at_its_end_stays_whole(of_colours):
     model = espcn.build_espcn(3, filters=(8, 4))
-    assert graphs.halves(for_rgb(model, 3) if of_colours else model) is None
+    assert graphs.halves(for_rgb(model) if of_colours else model) is None
 
 
 def test_a_skip_past_the_cut_moves_the_cut():

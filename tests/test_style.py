@@ -20,7 +20,7 @@ SHARED = "data metrics training results drawings hardware settings".split()
 CORE = (
     "files images deep attached saving pixels degradations leaves datasets folders pairs "
     "alignment sources decoded networks graphs precision colours keras_files tiles "
-    "self_ensemble scoring batch_scores imagenet lpips niqe optimizers state interrupts "
+    "scoring batch_scores imagenet lpips niqe optimizers state interrupts "
     "calibration web"
 ).split()
 # Parts of main() that are functions of their own.

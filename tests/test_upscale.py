@@ -31,7 +31,20 @@ def run(model_file, tmp_path, monkeypatch, run_command):
         return run_command(upscale, *arguments, "--model", model)
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(upscale, "load_network", load_once)
     return run
+
+
+LOADED = {}  # by the bytes of the file
+
+
+def load_once(path):
+    """As `load_network`, but traces the graphs of a network once for all tests."""
+    content = path.read_bytes() if path.is_file() else None
+    if content not in LOADED:
+        network = networks.load_network(path)  # which may raise
+        LOADED[content] = network
+    return LOADED[content]
 
 
 def draw(path, mode="RGB", size=(9, 7), **options):
@@ -90,13 +103,14 @@ def test_every_mode(mode, run, tmp_path):
     assert ("were taken to run from 0 to 255" in out) == deep
 
 
-@pytest.fixture
-def repeat(tmp_path):
+@pytest.fixture(scope="module")
+def repeat(tmp_path_factory):
     """A file of a network that repeats pixels, of which every result is known."""
     inputs = keras.Input((None, None, 3))
     model = keras.Model(inputs, keras.layers.UpSampling2D(2)(inputs))
-    model.save(tmp_path / "repeat.keras")
-    return tmp_path / "repeat.keras"
+    path = tmp_path_factory.mktemp("networks") / "repeat.keras"
+    model.save(path)
+    return path
 
 
 @pytest.mark.parametrize("channels", [1, 3])
