@@ -278,7 +278,8 @@ def training_batches(
     Each patch comes from a random place of a random picture, in one of the eight
     rotations and flips of the square, the same for LR and HR. What a step gets depends
     only on `seed` and its number, so a resumed run gets the batches that it would have
-    seen. Where `load` made LR with the degradation "web", each patch is degraded anew.
+    seen. Where `load` made LR with the degradation "web", each patch is degraded anew, but
+    not where a method such as `take` made another dataset of the pairs.
 
     Args:
         pairs: `tf.data.Dataset` from `load`, or any of uint8 (LR, HR) pictures.

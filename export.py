@@ -11,6 +11,7 @@ levels, or in float16 and int8 with a PSNR of at least 70 and 40 dB.
 """
 
 import argparse
+import contextlib
 import os
 import sys
 import tempfile
@@ -102,7 +103,7 @@ def export(
         options["converter"] = _converter_settings(precision, shown)
     if layout == "nchw":
         options["channels_first"] = True
-    with whole_file(output) as part:
+    with whole_file(output) as part, _errors_of_runtimes(model, format):
         try:
             run = RUNTIMES[format](model, part, signature, **options)
         except ImportError as error:
@@ -117,6 +118,18 @@ def export(
         if not size:  # another than that of the calibration
             pictures = [lr[:, :, : lr.shape[2] * 2 // 3] for lr in pictures]
         return _check_psnr(model, run, precision, pictures)
+
+
+@contextlib.contextmanager
+def _errors_of_runtimes(model, format):
+    """Makes the error of an exporter, or of what runs the result, name the network."""
+    try:
+        yield
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"{model.name} cannot be exported for {format}: {reason}"
+        ) from error
 
 
 def check_options(format, size, precision, calibrate, layout):

@@ -177,7 +177,7 @@ def _number(least, values):
 
 
 def _is_text(value):
-    return isinstance(value, (str, os.PathLike))
+    return isinstance(value, (str, os.PathLike)) and str(value) != ""
 
 
 def _are_positive(values):
@@ -206,7 +206,7 @@ ROWS = {
     "NOISE RESIDUAL_SCALING ADVERSARIAL_WEIGHT GRID_WEIGHT": _number(0, "0 or more"),
     "LEARNING_RATE GAN_LEARNING_RATE": _number(math.ulp(0), "above 0"),
     "DATASET RESULTS PRECISION OPTIMIZER LOSS CONTENT_LOSS DISCRIMINATOR_NORM": (
-        "text in quotes",
+        "text in quotes, not empty",
         _is_text,
     ),
     "INITIAL_WEIGHTS INITIAL_DISCRIMINATOR VGG_WEIGHTS": (

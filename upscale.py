@@ -91,7 +91,7 @@ from PIL import ExifTags, Image
 from core import images
 from core.files import files_below, named_errors, whole_file
 from core.networks import load_network, mix, scale_and_channels
-from core.pixels import to_samples, to_uint8
+from core.pixels import BEYOND, to_samples, to_uint8
 from core.precision import choose
 from core.saving import FORMATS, fitting, write
 from core.tiles import SMALLEST_TILE, upscale
@@ -127,7 +127,7 @@ def upscale_file(
         model: a network, as for `upscale`.
         source: `pathlib.Path` of a picture in any format and mode that `read_image` takes.
         target: `pathlib.Path` of the file to write: .png, .jpg, .tif or .webp.
-        scale: how much larger to make it, any positive number: the network enlarges, and
+        scale: how much larger to make it, above 0 and below 100: the network enlarges, and
             bicubic interpolation resizes from there. None for the network's own.
         self_ensemble, progress, tile, precision: as for `upscale`.
         large: allows more than 179 million pixels.
@@ -152,7 +152,10 @@ def upscale_file(
     picture = images.read(source, large)
     if not FORMATS[format].alpha and _is_opaque(picture):
         picture.alpha = None
-    scale = scale or scale_and_channels(model)[0]
+    if scale is None:
+        scale = scale_and_channels(model)[0]
+    if not 0 < scale < 100:
+        raise ValueError(f"scale must be more than 0 and less than 100, not {scale}.")
     height, width = picture.rgb.shape[:2]
     size = max(1, round(width * scale)), max(1, round(height * scale))
     _check_target(format, picture, source, target, size)  # before the long work
@@ -165,7 +168,7 @@ def upscale_file(
     if picture.alpha is not None and not keep_hidden:
         rgb, note = _fill_hidden(rgb, picture.alpha)
         notes += note
-    if picture.deep and rgb.max() <= 1:  # which would look like pixels from 0 to 1
+    if picture.deep and rgb.max() <= BEYOND:  # which would look like pixels from 0 to 1
         rgb = to_uint8(rgb)
         notes.append("It is almost black: 8 of its bits were used.")
     samples = upscale(model, rgb, self_ensemble, tile, progress, dtype, precision)

@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -10,6 +11,7 @@ import pathlib
 import shutil
 import tempfile
 import time
+import zipfile
 
 import joblib
 import keras
@@ -27,6 +29,7 @@ MOST_THREADS = 8
 # not reused.
 DECODING = 4
 
+INDEX = "index.npz"  # the file beside the pixels
 NUMBERS = "sizes", "first_lr", "first_hr", "redrawn"  # what is kept of each picture
 
 
@@ -259,6 +262,9 @@ def _to_cache(source, scale, smallest, problems):
     None, and leaves no folder, if there are problems."""
     key = _digest(repr((DECODING, source.key, scale)).encode())
     folder = cache_folder() / "decoded" / key
+    if folder.exists() and not _is_whole(folder, scale):
+        print(f"{folder} is damaged: decoding again")
+        shutil.rmtree(folder)
     if not folder.exists():
         print(f"Decoding about {source.size / 1e9:.1f} GB of pictures into {folder}")
         progress = keras.utils.Progbar(source.count, unit_name="picture")
@@ -272,9 +278,15 @@ def _to_cache(source, scale, smallest, problems):
             with tempfile.TemporaryDirectory(dir=folder.parent) as part:
                 part = pathlib.Path(part) / key
                 part.mkdir()
-                with open(part / "lr", "wb") as lr, open(part / "hr", "wb") as hr:
-                    index = _write(pairs, lr, hr)
-                np.savez(part / "index.npz", **index)
+                with contextlib.ExitStack() as stack:
+                    files = [
+                        stack.enter_context(open(part / name, "wb"))
+                        for name in ("lr", "hr", INDEX)
+                    ]
+                    np.savez(files[2], **_write(pairs, *files[:2]))
+                    for file in files:  # before the rename, in case the power fails
+                        file.flush()
+                        os.fsync(file.fileno())
                 if problems:
                     return None
                 try:
@@ -285,10 +297,27 @@ def _to_cache(source, scale, smallest, problems):
     # DLPack saves a copy in memory. It refuses read-only arrays, hence copy on write.
     maps = [np.memmap(folder / name, np.uint8, "c") for name in ("lr", "hr")]
     pixels = [tf.experimental.dlpack.from_dlpack(p.__dlpack__()) for p in maps]
-    index = dict(np.load(folder / "index.npz"))
+    index = dict(np.load(folder / INDEX))
     if source.pairs:  # as this run spells the names, maybe from another working folder
         index["names"] = [pair.hr for pair in source.pairs]
     return _as_pictures(index, pixels, scale)
+
+
+def _is_whole(folder, scale):
+    """Whether the files of a cache folder have their sizes, and the last picture its
+    pixels. What is left of them after a power cut or a clean-up may not."""
+    try:
+        index = dict(np.load(folder / INDEX))
+        for column, (name, factor) in enumerate((("hr", scale**2), ("lr", 1))):
+            starts = index[f"first_{name}"]
+            ends = starts + factor * index["sizes"].prod(axis=1)
+            pixels = np.memmap(folder / name, np.uint8, "r").reshape(-1, 3)
+            last = _digest(pixels[starts[-1] : ends[-1]])
+            if len(pixels) != ends.max() or last != index["digests"][-1, column]:
+                return False
+        return True
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return False
 
 
 def _as_pictures(index, pixels, scale):

@@ -32,11 +32,14 @@ RAW = (
 )
 DEVELOP = "develop raw files and save them as TIFF"
 OTHERS = {
-    **dict.fromkeys([".heic", ".heif", ".hif"], "pip install pillow-heif"),
+    **dict.fromkeys(
+        [".heic", ".heif", ".hif", ".heics", ".heifs"], "pip install pillow-heif"
+    ),
     ".jxl": "pip install pillow-jxl-plugin",
     **dict.fromkeys(RAW.split(), DEVELOP),
     **dict.fromkeys(
-        [".exr", ".fit", ".fits", ".hdr", ".psb", ".svg"], "save them as TIFF or PNG"
+        ".exr .fit .fits .hdr .jxr .kra .psb .svg .wdp .xcf".split(),
+        "save them as TIFF or PNG",
     ),
 }
 
@@ -218,7 +221,9 @@ def _of_pillow(image, path):
     if turns_itself:
         belongings.turn_density()
     data = path.read_bytes() if image.format in deep.DECODERS else b""
-    if data and deep.bits_of(data, image.format) > 8:
+    bits = deep.bits_of(data, image.format) if data else 8
+    converted = image.mode in ("CMYK", "LAB")  # by Pillow, in 8 bits
+    if bits > 8 and not converted:
         transparent = image.info.get("transparency")
         levels, alpha, note = deep.read_samples(data, image.format, transparent)
         return _of_levels(levels, alpha, belongings, note, frames)
@@ -230,14 +235,14 @@ def _of_pillow(image, path):
         levels, note = deep.to_levels(values, guess=not states_range)
         return _of_levels(levels, None, belongings, note, frames)
     notes = _several(frames)
-    deeper = ";16" in str(arguments)
+    deeper = bits > 8 or ";16" in str(arguments)
     if image.format == "BMP":  # whose 16 bits are those of three channels together
         deeper = False
     elif image.format == "PPM" and isinstance(arguments, tuple):
         deeper = arguments[-1] > 255
     if deeper or (image.info.get("bit_depth") or 8) > 8:  # the second of HEIC
         notes.append("It has more than 8 bits per channel, of which 8 were used.")
-    if image.mode in ("CMYK", "LAB"):
+    if converted:
         notes.append(
             f"Its {image.mode} colours became RGB, without the colour profile."
         )
@@ -255,8 +260,7 @@ def _of_pillow(image, path):
         alpha = np.asarray(image.getchannel("A"))
     rgb = np.asarray(image.convert("RGB"))
     grey = original.mode[0] in "1LP" and bool((rgb == rgb[..., :1]).all())
-    if original.mode[0] == "P" and belongings.profile:
-        grey = False  # since the profile is one of RGB
+    grey = grey and _fits_grey(belongings.profile)
     return Picture(rgb, alpha, grey, belongings, notes)
 
 
@@ -264,8 +268,15 @@ def _of_levels(levels, alpha, belongings, note, frames):
     """The `Picture` of float32 levels [H, W, 1 or 3]."""
     grey = levels.shape[-1] == 1
     rgb = np.repeat(levels, 3, axis=-1) if grey else levels
+    grey = grey and _fits_grey(belongings.profile)
     notes = _several(frames) + ([note] if note else [])
     return Picture(rgb, alpha, grey, belongings, notes, note)
+
+
+def _fits_grey(profile):
+    """Whether a file of one channel can hold a colour profile: not one of RGB (ICC.1,
+    section 7.2.6)."""
+    return not profile or profile[16:20] != b"RGB "
 
 
 def _several(frames):

@@ -46,7 +46,11 @@ def load_lpips(network="alexnet", weights=None, dtype=None):
     def distance(a, b):
         a, b = features(a), features(b)
         layers = zip(LAYERS[network], heads)
-        return sum(_difference(a[name], b[name]) @ head for name, head in layers)[:, 0]
+        distances = (
+            keras.ops.matmul(_difference(a[name], b[name]), head)
+            for name, head in layers
+        )
+        return sum(distances)[:, 0]
 
     return distance
 

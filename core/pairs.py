@@ -253,10 +253,11 @@ def _refuse_copies(paths, scale):
     by_name = collections.defaultdict(list)
     for path in paths:
         by_name[_without_copy_words(path)].append(path)
-    namesakes = [spread(paths, 20) for paths in by_name.values() if len(paths) > 1]
+    namesakes = [paths for paths in by_name.values() if len(paths) > 1]
+    runs = [run for paths in spread(namesakes, 5) for run in _neighbours(paths)]
     least = 2 if scale > 1 else 1
     candidates = []
-    for paths in spread(namesakes, 5):
+    for paths in runs:
         sizes = {path: size for path in paths if (size := _size_of(path))}
         candidates += [
             (small, large)
@@ -274,6 +275,13 @@ def _refuse_copies(paths, scale):
                 f"{small} is a copy of {large}, as LR is of HR: {EXPECTED}. If it is no LR "
                 "picture, move it elsewhere."
             )
+
+
+def _neighbours(paths):
+    """Some of many paths, in short lists of those in folders of the same name, as the
+    frames of one clip are."""
+    paths = sorted(paths, key=lambda path: (path.parts[-2::-1], path.name))
+    return spread([paths[start : start + 4] for start in range(0, len(paths), 4)], 5)
 
 
 def _without_copy_words(path):

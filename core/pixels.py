@@ -123,6 +123,9 @@ def to_samples(image, dtype):
     return samples.astype(dtype)
 
 
+BEYOND = 1.25  # how far interpolation overshoots white, at most
+
+
 def check_range(image, name, way_out, max_val=255):
     """Refuses a picture whose pixels are plainly not from 0 to `max_val`.
 
@@ -138,7 +141,7 @@ def check_range(image, name, way_out, max_val=255):
     low, high = float(image.min()), float(image.max())
     if low <= high and not seems_out_of_range(low, high, image.dtype, max_val):
         return  # and none is NaN
-    if low >= 0 and high <= 1:
+    if low >= 0 and high <= BEYOND:
         way_out += "; if it is almost black, pass it as uint8"
     raise ValueError(
         f"{name} has pixels from {low:.4g} to {high:.4g}, not from 0 to {max_val:g}: "
@@ -150,8 +153,8 @@ def seems_out_of_range(low, high, dtype, max_val=255):
     """Whether pixels are plainly not from 0 to `max_val`.
 
     Interpolation overshoots a little, so only a quarter beyond either end is plain. So are
-    floating-point pixels that differ, but do not go beyond 1, and boolean ones. A constant
-    picture may be black.
+    floating-point pixels that differ, but go at most a quarter beyond 1, and boolean ones.
+    A constant picture may be black.
 
     Args:
         low, high: the smallest and the largest pixel: floats, or for several pictures
@@ -162,9 +165,9 @@ def seems_out_of_range(low, high, dtype, max_val=255):
     Returns:
         bool, or tensor of bool.
     """
-    beyond = (low < -high / 4) | (high > 1.25 * max_val)
+    beyond = (low < -high / 4) | (high > BEYOND * max_val)
     if max_val > 1 and any(kind in str(dtype) for kind in ("float", "bool")):
-        return beyond | ((low < high) & (high <= 1))
+        return beyond | ((low < high) & (high <= BEYOND))
     return beyond
 
 

@@ -11,7 +11,7 @@ from core import precision as precisions
 from core.colours import for_rgb
 from core.graphs import halves, receptive_radius
 from core.networks import as_network, in_precision, scale_and_channels
-from core.pixels import bicubic_resize, check_range, luma, to_samples
+from core.pixels import bicubic_resize, check_range, luma, to_samples, to_uint8
 
 # Sides of tiles in pixels of the picture. Each pixel takes about 1 kB in the first half of
 # an EDSR, before its upsampling, and 12 kB in the second, or where nothing was cut.
@@ -91,8 +91,8 @@ def upscale(
     """
     dtype = np.dtype(dtype)
     _check_arguments(model, tile, dtype)
-    image = _as_pixels(image)
     model = as_network(model)
+    image = _as_pixels(image, model, dtype)
     scale, channels = scale_and_channels(model)
     model = for_rgb(model)
     if precision == "auto" and dtype == np.uint16:
@@ -146,12 +146,21 @@ def _check_arguments(model, tile, dtype):
         raise ValueError(f"dtype must be uint8 or uint16, not {dtype}.")
 
 
-def _as_pixels(image):
-    """The picture as an array in the machine's byte order; refuses what is not RGB."""
+def _as_pixels(image, model, dtype):
+    """The picture as an array that the network takes; refuses what is not RGB, and 16 bits
+    for a network of 8."""
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
         raise ValueError(f"image must be RGB [H, W, 3], not of shape {image.shape}.")
     check_range(image, "image", "multiply pixels from 0 to 1 by 255")
+    inputs = getattr(model, "inputs", None) or []  # none in a class of somebody's own
+    if image.dtype != np.uint8 and any("int" in each.dtype for each in inputs):
+        if dtype == np.uint16:
+            raise ValueError(
+                f"{model.name} takes whole grey levels, so it cannot enlarge 16 bits: "
+                "build it on a float32 Input, or save the picture with 8 bits."
+            )
+        return to_uint8(image)
     return image.astype(image.dtype.newbyteorder("="), copy=False)
 
 

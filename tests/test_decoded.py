@@ -46,6 +46,35 @@ def test_cache_on_disk_gives_the_same_and_is_reused(
     assert len(list(folder.parent.iterdir())) == 2
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "hr").unlink(),
+        lambda folder: (folder / "index.npz").unlink(),
+        lambda folder: (folder / "lr").write_bytes(b""),
+        lambda folder: os.truncate(folder / "hr", 3 * 48),
+        lambda folder: os.truncate(folder / "index.npz", 99),
+        lambda folder: (folder / "lr").write_bytes(
+            bytes((folder / "lr").stat().st_size)
+        ),
+    ],
+)
+def test_damaged_cache_is_decoded_again(
+    damage, tmp_path, make_pictures, monkeypatch, keras_home, capsys
+):
+    """As a power cut leaves it, or a clean-up of old files."""
+    make_pictures(tmp_path / "pictures", ["a.png", "b.png"])
+    monkeypatch.setattr(decoded, "MEMORY_LIMIT", 0)
+    first = list(data.load(tmp_path / "pictures", "all", 2).as_numpy_iterator())
+    (folder,) = (keras_home / "datasets/decoded").iterdir()
+    damage(folder)
+    again = list(data.load(tmp_path / "pictures", "all", 2).as_numpy_iterator())
+    assert f"{folder} is damaged: decoding again" in capsys.readouterr().out
+    for ours, theirs in zip(again, first, strict=True):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(ours[1], theirs[1])
+
+
 @pytest.mark.parametrize("cores, ahead", [(1, 3), (64, 17)])
 def test_few_pictures_are_decoded_ahead(cores, ahead, monkeypatch):
     """Of many cores, or of the few that this process may use of many."""

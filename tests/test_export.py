@@ -98,6 +98,16 @@ def test_layers_that_need_a_fixed_size_are_named(tmp_path):
     assert export.export(model, "saved_model", tmp_path / "fixed", (8, 9)) < 1e-3
 
 
+def test_layers_that_a_format_does_not_have_are_named(tmp_path):
+    upsampling = keras.layers.UpSampling2D(2, interpolation="bicubic")
+    model = model_of(keras.Sequential([upsampling]))
+    with pytest.raises(
+        ValueError, match=f"{model.name} cannot be exported for litert:"
+    ):
+        export.export(model, "litert", tmp_path / "a.tflite", (8, 9))
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("format", NAMES)
 def test_fixed_size(format, tiny_network, tmp_path, run_command):
     networks.save_model(tiny_network(2), tmp_path / "model.keras")

@@ -2,6 +2,7 @@
 
 import pathlib
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -113,6 +114,18 @@ def test_formats_of_plugins_are_named_where_these_are_missing(tmp_path, monkeypa
     )
     with pytest.raises(ValueError, match="a.heic .* pip install pillow-heif"):
         images.read(files[0])
+
+
+def test_cmyk_of_16_bits_is_no_rgb_with_alpha(tmp_path):
+    levels = noise(40, 56, 4).astype(np.uint16) * 257
+    data = imagecodecs.jpeg2k_encode(levels, level=0, colorspace="CMYK")
+    (tmp_path / "a.jp2").write_bytes(data)
+    with Image.open(tmp_path / "a.jp2") as opened:
+        assert opened.mode == "CMYK"
+        expected = np.asarray(opened.convert("RGB"))
+    picture = images.read(tmp_path / "a.jp2")
+    assert picture.alpha is None and len(picture.notes) == 2
+    np.testing.assert_array_equal(picture.rgb, expected)
 
 
 @pytest.mark.parametrize("name", ["b.tif", "b"])

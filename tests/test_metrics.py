@@ -233,6 +233,10 @@ def test_other_ranges_are_refused_or_meant(score):
             score(hr_of, sr_of)
     with pytest.raises(ValueError, match="hr has pixels from 0 to 1, not from 0 to 2"):
         score(hr > 99, sr > 99)
+    # As tf.image.resize makes them of pixels from 0 to 1.
+    overshoot = [np.clip(image / 255 * 1.3 - 0.1, -0.1, 1.15) for image in (hr, sr)]
+    with pytest.raises(ValueError, match="hr has pixels from -0.1 to 1.15, not from 0"):
+        score(*overshoot)
     with pytest.raises(
         ValueError, match="sr has pixels from 0 to 1, not from 0 to 255"
     ):

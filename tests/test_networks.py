@@ -455,7 +455,7 @@ def test_mix_lies_between_two_networks(tiny_network):
 
 
 def test_networks_and_scores_are_the_same_whatever_keras_json_says(tmp_path):
-    """As another project may have left it."""
+    """As another project may have left it. Importing the script trains nothing."""
     theirs = {"image_data_format": "channels_first", "floatx": "float16"}
     theirs |= {"backend": "torch", "epsilon": 1e-7}
     (tmp_path / "keras.json").write_text(json.dumps(theirs))
@@ -475,5 +475,8 @@ def test_networks_and_scores_are_the_same_whatever_keras_json_says(tmp_path):
     environment = {**os.environ, **environment}
     environment.pop("KERAS_BACKEND", None)
     command = [sys.executable, "-c", code]
-    out = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
+    out = subprocess.run(
+        command, cwd=tmp_path, env=environment, check=True, stdout=subprocess.PIPE
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["keras.json"]
     np.testing.assert_allclose(float(out.stdout), 20 * np.log10(25.5), rtol=1e-6)

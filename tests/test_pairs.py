@@ -251,6 +251,22 @@ def test_small_copies_are_looked_for_among_many(tmp_path, make_pictures):
     assert len(folders.pair_files(tmp_path, 4)) == 60
 
 
+@pytest.mark.parametrize("scale", [1, 4])
+def test_copies_are_found_in_clips_whose_frames_have_the_same_names(tmp_path, scale):
+    """As in REDS: train_sharp/000/00000000.png, and with X4/ the LR pictures."""
+    for clip in range(40):
+        for frame in range(2):
+            picture = draw_leaves(64, [clip, frame])
+            name = f"{clip:03}/{frame:08}.png"
+            save(picture, tmp_path / "train_sharp" / name)
+            copy = bicubic_resize(picture, 16, 16)
+            if scale == 1:
+                copy = np.clip(picture + noise(64, 64, 3) / 4.0 - 32, 0, 255)
+            save(copy.astype(np.uint8), tmp_path / "train_sharp_bicubic/X4" / name)
+    with pytest.raises(ValueError, match="is a copy of "):
+        folders.pair_files(tmp_path, scale)
+
+
 # --- Names ---
 
 

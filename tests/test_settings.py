@@ -192,9 +192,11 @@ NET = {"filters": (8,), "activation": "relu", "channels": 1}
         ("GAN_LEARNING_RATE", -1e-4, "a finite number, above 0"),
         ("IMAGE_SKIP", "False", "True or False"),
         ("IMAGE_SKIP", 0, "True or False"),
-        ("RESULTS", None, "text in quotes"),
-        ("CONTENT_LOSS", ["mse"], "text in quotes"),
+        ("RESULTS", None, "text in quotes, not empty"),
+        ("CONTENT_LOSS", ["mse"], "text in quotes, not empty"),
         ("INITIAL_WEIGHTS", True, "a path in quotes, or None"),
+        ("INITIAL_WEIGHTS", "", "a path in quotes, or None"),
+        ("RESULTS", "", "text in quotes, not empty"),
         ("SCALES", 2, "whole numbers (int) such as (2, 3)"),
         ("SCALES", np.array([2, 3]), "whole numbers (int) such as (2, 3)"),
         ("SCALES", (2.0, 3), "whole numbers (int) such as (2, 3)"),
@@ -504,8 +506,11 @@ def test_ctrl_c_is_one_line(tmp_path, ctrl_c):
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "\nInterrupted.\n")
 
 
-@pytest.mark.parametrize("script", [f"{name}.py" for name in [*SCRIPTS, *COMMANDS]])
-@pytest.mark.parametrize("backend", ["openvino", "Jax", "nothing"])
+@pytest.mark.parametrize(
+    "backend, script",
+    [("Jax", f"{name}.py") for name in [*SCRIPTS, *COMMANDS]]
+    + [("openvino", "edsr.py"), ("nothing", "edsr.py")],
+)
 def test_backend_that_is_not_supported_is_refused_at_once(backend, script, tmp_path):
     (tmp_path / "keras.py").write_text("raise ImportError('was imported')")
     done = subprocess.run(

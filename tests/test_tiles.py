@@ -83,7 +83,8 @@ def test_network_gets_the_byte_order_of_the_machine(dtype, tiny_network, monkeyp
 def test_pixels_of_another_range_are_refused(tiny_network):
     model, image = tiny_network(2), noise(9, 9, 3)
     whole = image.astype(np.uint16) * 257
-    for other in (image / 255, image / 127.5 - 1, whole, image > 99):
+    overshoot = np.clip(image / 255 * 1.3 - 0.1, -0.1, 1.15)
+    for other in (image / 255, overshoot, image / 127.5 - 1, whole, image > 99):
         message = f"image has pixels from {float(other.min()):.4g} to .* not from 0 to 255: mul"
         with pytest.raises(ValueError, match=message):
             upscale.upscale(model, other)
@@ -95,6 +96,16 @@ def test_pixels_of_another_range_are_refused(tiny_network):
     result = upscale.upscale(model, dark, precision="float32")
     np.testing.assert_array_equal(result, untiled(model, dark))
     upscale.upscale(model, np.zeros((9, 9, 3)))
+
+
+def test_network_of_whole_levels_gets_them_rounded_and_no_16_bits():
+    inputs = keras.Input((None, None, 3), dtype="uint8")
+    x = keras.layers.Rescaling(1.0)(inputs)
+    model = keras.Model(inputs, keras.layers.UpSampling2D(2)(x), name="whole")
+    image = np.full((5, 6, 3), 100.9, np.float32)
+    assert (upscale.upscale(model, image) == 101).all()
+    with pytest.raises(ValueError, match="whole takes whole grey levels, so it cannot"):
+        upscale.upscale(model, image, dtype=np.uint16)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

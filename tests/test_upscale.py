@@ -341,17 +341,6 @@ def test_result_too_large_for_its_format_is_named_before_the_work(
     assert run("a.jpg")[0] == 0 and run(*arguments, "--scale", 1.5)[0] == 0
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
-def test_name_that_is_no_utf8_costs_no_picture(model_file, tmp_path):
-    name = os.fsdecode(b"caf\xe9")
-    draw(tmp_path / f"in/{name}.png")
-    draw(tmp_path / "in/z.png")
-    status, out, _ = run_process(tmp_path, "upscale.py", "in", "--model", model_file)
-    assert status == 0, out
-    results = {path.name for path in (tmp_path / "upscaled").iterdir()}
-    assert results == {f"{name}_x2.png", "z_x2.png"}
-
-
 def test_what_transparency_hides_stays_hidden(tmp_path):
     """A white square on transparent black, and a network that looks at its neighbours."""
     inputs = keras.Input((None, None, 3))
@@ -391,13 +380,24 @@ def test_text_in_exif_that_is_not_ascii_is_kept(source, ending, run, tmp_path):
     assert text.encode("latin-1").decode() == "© José, 東京"
 
 
-def test_grey_palette_with_a_profile_of_colours_stays_rgb(run, tmp_path):
+@pytest.mark.parametrize("mode", ["P", "L", "I;16"])
+def test_grey_picture_with_a_profile_of_colours_becomes_rgb(mode, run, tmp_path):
+    """PNG allows such a profile in files of three channels alone."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    palette = Image.new("L", (9, 7), 90).convert("P")
-    palette.save(tmp_path / "a.png", icc_profile=profile)
+    grey = Image.new("L", (9, 7), 90).convert(mode.replace("I;16", "I"))
+    grey.convert(mode).save(tmp_path / "a.png", icc_profile=profile)
     run("a.png")
     result = Image.open(tmp_path / "upscaled/a_x2.png")
     assert result.mode == "RGB" and result.info["icc_profile"] == profile
+
+
+@pytest.mark.parametrize("scale", [0, -2, 100, math.nan])
+def test_scale_that_cannot_be_meant_is_refused(scale, tmp_path, tiny_network):
+    draw(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="scale must be more than 0 and less than 100"):
+        upscale.upscale_file(
+            tiny_network(2), tmp_path / "a.png", tmp_path / "b.png", scale
+        )
 
 
 @pytest.mark.parametrize(
@@ -638,12 +638,16 @@ def test_folders_without_pictures_are_named(run, tmp_path):
 
 
 def test_command_as_a_user_runs_it(model_file, tmp_path):
+    """On Linux also with a name that is no UTF-8."""
+    name = os.fsdecode(b"caf\xe9") if sys.platform == "linux" else "café"
+    draw(tmp_path / f"in/{name}.png")
     draw(tmp_path / "photo.jpg")
-    arguments = ["photo.jpg", "nowhere.jpg", "--model", model_file]
+    arguments = ["in", "photo.jpg", "nowhere.jpg", "--model", model_file]
     status, out, _ = run_process(tmp_path, "upscale.py", *arguments)
     assert status == 1
-    assert "1 of 2 failed:\nnowhere.jpg cannot be read" in out
-    assert Image.open(tmp_path / "upscaled/photo_x2.png").size == (18, 14)
+    assert "1 of 3 failed:\nnowhere.jpg cannot be read" in out
+    for result in (f"{name}_x2.png", "photo_x2.png"):
+        assert Image.open(tmp_path / "upscaled" / result).size == (18, 14)
 
 
 def test_wildcards_that_no_shell_expands(tmp_path):

@@ -213,6 +213,23 @@ def test_photographs_are_those_of_the_named_folder(
     assert status.startswith("weights/train.py: DATASET = 'nowhere' is neither")
 
 
+def test_run_that_was_stopped_is_not_packed(
+    run_train, monkeypatch, tmp_path, smooth_pictures
+):
+    constants = {**TINY["espcn"], "DATASET": str(smooth_pictures), "SCALE": 3}
+    finish = training.Checkpoint.on_epoch_end
+
+    def stop(self, epoch, logs=None):
+        finish(self, epoch, logs)
+        self.run.stop.set()  # as Ctrl-C in the next step
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Checkpoint, "on_epoch_end", stop)
+        status, _ = run_train("espcn_x3", espcn, constants)
+    assert "espcn_x3 has been trained for 1 of 2 epochs: run the command" in status
+    assert not list((tmp_path / "results/weights/espcn_x3").glob("*.keras"))
+
+
 def test_start_is_kept_for_a_mean_and_refused_once_it_has_changed(
     run_train, tmp_path, smooth_pictures, tiny_network, monkeypatch
 ):

@@ -26,7 +26,12 @@ PROJECT = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
 
 import settings
+
+if __name__ == "__main__":
+    settings.start_command()
+
 import training
+from core import state
 from core.files import whole_file
 from core.keras_files import leave_out_initializers
 from core.networks import load_network, mix
@@ -147,39 +152,36 @@ def pack(model, path):
 
 
 def keep_start(path, results):
-    """Exits if a run started from another network than the file at `path` holds now."""
+    """Refuses to go on if a run started from another network than the file at `path` holds now."""
     kept = results / "start.keras"
     if not path.exists():
-        sys.exit(
-            f"weights/train.py: first run weights/train.py {path.stem}. weights/README.md "
-            "says which pictures it learned from."
+        raise ValueError(
+            f"first run weights/train.py {path.stem}. weights/README.md says which "
+            "pictures it learned from."
         )
     if not kept.exists():
         with whole_file(kept) as part:
             shutil.copyfile(path, part)
     if kept.read_bytes() != path.read_bytes():
-        sys.exit(
-            f"weights/train.py: {path} has changed since the run in {results} started: "
-            "move that folder away."
+        raise ValueError(
+            f"{path} has changed since the run in {results} started: move that folder away."
         )
 
 
 def recipe_of(name, photographs):
     """The script of a network and its settings, with the folder of photographs in them.
 
-    Exits where such a folder is needed and not named, or the other way round.
+    Raises a ValueError where such a folder is needed and not named, or named in vain.
     """
     script, chosen = RECIPES[name]
     needed = chosen.get("DATASET") == PHOTOGRAPHS
     if needed and not photographs:
-        sys.exit(
-            f"weights/train.py: {name} learns from photographs. Name a folder with "
-            "train/ and validation/ in it: see docs/datasets.md."
+        raise ValueError(
+            f"{name} learns from photographs. Name a folder with train/ and validation/ in "
+            "it: see docs/datasets.md."
         )
     if photographs and not needed:
-        sys.exit(
-            f"weights/train.py: {name} learns from drawn pictures: name no folder."
-        )
+        raise ValueError(f"{name} learns from drawn pictures: name no folder.")
     return script, dict(chosen, DATASET=photographs) if needed else chosen
 
 
@@ -192,8 +194,15 @@ def main():
         "photographs", nargs="?", help="folder, for some of the networks"
     )
     options = parser.parse_args()
-    name = options.name
-    script, chosen = recipe_of(name, options.photographs)
+    try:
+        train(options.name, options.photographs)
+    except (ValueError, OSError) as error:
+        sys.exit(f"weights/train.py: {error}")
+
+
+def train(name, photographs):
+    """Trains a network by its recipe, and writes it as it is included."""
+    script, chosen = recipe_of(name, photographs)
     script = importlib.import_module(script)
     results = PROJECT / "results" / "weights" / name
     edits = [f"{constant}={value}" for constant, value in chosen.items()]
@@ -201,11 +210,14 @@ def main():
     start = getattr(script, "INITIAL_WEIGHTS", None)
     if start:
         keep_start(pathlib.Path(start), results)
-    try:
-        script.main()
-    except ValueError as error:
-        sys.exit(f"weights/train.py: {error}")
+    script.main()
     folder = training.folder_of(results, script.__name__, vars(script))
+    facts = state.read_facts(folder / state.FILE)
+    if facts["epoch"] < facts["settings"]["EPOCHS"] and not facts["stopped"]:
+        raise ValueError(
+            f"{name} has been trained for {facts['epoch']} of "
+            f"{facts['settings']['EPOCHS']} epochs: run the command again."
+        )
     network = load_network(folder / "model.keras")
     if name in SHARES:
         network = mix(load_network(results / "start.keras"), network, SHARES[name])
