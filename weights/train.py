@@ -152,7 +152,7 @@ def pack(model, path):
 
 
 def keep_start(path, results):
-    """Refuses to go on if a run started from another network than the file at `path` holds now."""
+    """Keeps the network at `path`, from which a run starts; refuses another one later."""
     kept = results / "start.keras"
     if not path.exists():
         raise ValueError(
