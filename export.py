@@ -125,7 +125,7 @@ def _errors_of_runtimes(model, format):
     """Makes the error of an exporter, or of what runs the result, name the network."""
     try:
         yield
-    except (RuntimeError, TypeError, NotImplementedError) as error:
+    except (RuntimeError, NotImplementedError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ValueError(
             f"{model.name} cannot be exported for {format}: {reason}"

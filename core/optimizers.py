@@ -33,7 +33,7 @@ class Muon(keras.optimizers.Muon):
 
 
 def muon(learning_rate):
-    """`Muon` without weight decay, which the papers do not use either."""
+    """`Muon` without weight decay, as in the papers of these networks."""
     return Muon(learning_rate, weight_decay=None, adam_weight_decay=None)
 
 

@@ -56,7 +56,8 @@ def edsr(start, scale=4, epochs=16, **others):
         EPOCHS=epochs,
         STEPS_PER_EPOCH=250,
         INITIAL_WEIGHTS=result_of(start),
-        **{**ADAM, **others},
+        **ADAM,
+        **others,
     )
 
 
