@@ -25,9 +25,9 @@ def degrade(hr, scale, degradation="bicubic", name=""):
         degradation: `"bicubic"`, MATLAB's; `"area"`, the mean of scale x scale pixels,
             as in Keras' ESPCN example; `"aliased"`, bicubic, bilinear or nearest without
             antialiasing; `"realistic"`, the faults of cameras and web pages: blur, bicubic,
-            noise and JPEG, each of random strength; `"web"`, one or two rounds of them, and
-            of other ways of making pictures smaller (Wang et al. 2021, "Real-ESRGAN",
-            section 3.2).
+            noise and JPEG, each of random strength; `"web"`, one or two rounds of them, of
+            sharpening and of other ways of making pictures smaller (after Wang et al.
+            2021, "Real-ESRGAN", section 3.2).
         name: seeds the random choices, so that a picture always gets the same.
 
     Returns:
@@ -96,6 +96,8 @@ def as_on_the_web(hr, width, height, rng):
         picture = _shrink(picture, size, rng)
         if rng.random() < 0.7:
             picture = _with_grain(picture, rng)
+        if rng.random() < 0.4:
+            picture = _sharpen(picture, rng)
         if rng.random() < 0.8:
             quality = int(rng.integers(40, 96))
             picture = Image.fromarray(as_jpeg(np.asarray(picture), quality))
@@ -129,11 +131,21 @@ def without_antialiasing(picture, size, kind):
 
 
 def _with_grain(picture, rng):
-    """Adds noise, grey or of any colour."""
+    """Adds noise, grey or of any colour, as fine as the pixels or coarser."""
     image = np.asarray(picture, np.float64)
     channels = 3 if rng.random() < 0.6 else 1
-    grain = rng.normal(0, rng.uniform(0, 10), (*image.shape[:2], channels))
-    return Image.fromarray(to_uint8(image + grain))
+    grain = rng.normal(0, 1, (*image.shape[:2], channels))
+    share = rng.uniform(0, 0.5)  # of its neighbours' noise that a pixel gets as well
+    for axis in (0, 1):
+        grain += share * (np.roll(grain, 1, axis) + np.roll(grain, -1, axis))
+    strength = rng.uniform(0, 10) / (1 + 2 * share**2)  # which keeps the deviation
+    return Image.fromarray(to_uint8(image + strength * grain))
+
+
+def _sharpen(picture, rng):
+    """Sharpens a picture, as most cameras do: light and dark lines beside the edges."""
+    radius, percent = rng.uniform(0.5, 2), int(rng.integers(20, 120))
+    return picture.filter(ImageFilter.UnsharpMask(radius, percent, threshold=0))
 
 
 def as_jpeg(image, quality):
