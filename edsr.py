@@ -50,10 +50,12 @@ import keras
 import numpy as np
 from keras import layers
 
+import callbacks
 import data
 import drawings
 import hardware
 import metrics
+import optimizers
 import results
 import training
 
@@ -227,13 +229,13 @@ def main():
         )
     hardware.start(SEED)
     hardware.set_precision(PRECISION)
-    learning_rate = training.warmup_cosine(
+    learning_rate = optimizers.warmup_cosine(
         LEARNING_RATE, EPOCHS * STEPS_PER_EPOCH, WARMUP_STEPS
     )
     with hardware.devices(BATCH_SIZE):
         model = build_edsr(SCALE, FILTERS, BLOCKS, RESIDUAL_SCALING, IMAGE_SKIP)
         model.compile(
-            optimizer=training.make_optimizer(OPTIMIZER, learning_rate),
+            optimizer=optimizers.make_optimizer(OPTIMIZER, learning_rate),
             loss="mae",
             metrics=[metrics.PSNR(shave=SCALE, luma=True)],
         )
@@ -250,7 +252,7 @@ def main():
     )
     crops = data.validation_batches(validation, SCALE, PATCH_SIZE)
     drawings.draw_samples(next(iter(batches)), run.folder / "samples.png")
-    preview = training.Preview(model, next(iter(test)), run.folder / "preview")
+    preview = callbacks.Preview(model, next(iter(test)), run.folder / "preview")
     with run.interruptible():
         run.score_start(crops)
         model.fit(

@@ -50,10 +50,13 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+import callbacks
 import data
 import drawings
 import hardware
+import losses
 import metrics
+import optimizers
 import results
 import training
 
@@ -204,7 +207,7 @@ def make_loss(name="mse", vgg_weights=None, vgg_weight=0.01):
     if name not in ("mse", "mse+vgg"):
         raise ValueError(f'LOSS = {name!r} is neither "mse" nor "mse+vgg".')
     if name == "mse+vgg":
-        vgg = training.load_features("vgg16", ["block5_relu3"], vgg_weights)
+        vgg = losses.load_features("vgg16", ["block5_relu3"], vgg_weights)
 
     def squared_error(a, b):
         difference = keras.ops.cast(a, "float32") - keras.ops.cast(b, "float32")
@@ -247,13 +250,13 @@ def main():
         )
     hardware.start(SEED)
     hardware.set_precision(PRECISION)
-    learning_rate = training.warmup_cosine(
+    learning_rate = optimizers.warmup_cosine(
         LEARNING_RATE, EPOCHS * STEPS_PER_EPOCH, WARMUP_STEPS
     )
     with hardware.devices(BATCH_SIZE):
         model = build_espcn(SCALE, **NETWORK, image_skip=IMAGE_SKIP)
         loss = make_loss(LOSS, VGG_WEIGHTS)
-        training.check_patch_size(loss, PATCH_SIZE, SCALE, NETWORK["channels"])
+        losses.check_patch_size(loss, PATCH_SIZE, SCALE, NETWORK["channels"])
         model.compile(
             optimizer=keras.optimizers.Adam(learning_rate),
             loss=loss,
@@ -274,7 +277,7 @@ def main():
     if NETWORK["channels"] == 1:
         batches, crops = batches.map(to_luma).prefetch(2), crops.map(to_luma)
     drawings.draw_samples(next(iter(batches)), run.folder / "samples.png")
-    preview = training.Preview(
+    preview = callbacks.Preview(
         model, next(iter(test)), run.folder / "preview", PREVIEW_EPOCHS
     )
     with run.interruptible():
@@ -287,7 +290,7 @@ def main():
             shuffle=False,  # the batches are random already
             validation_data=crops,
             callbacks=[
-                training.EarlyStopping(run, "loss", PATIENCE),
+                callbacks.EarlyStopping(run, "loss", PATIENCE),
                 *run.callbacks,
                 preview,
             ],

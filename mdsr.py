@@ -52,10 +52,12 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+import callbacks
 import data
 import drawings
 import hardware
 import metrics
+import optimizers
 import results
 import training
 
@@ -246,7 +248,7 @@ def data_of_each_scale(run, train, validation, test):
         drawings.draw_samples(next(iter(batches[-1])), samples)
         network = run.networks[f"model_x{scale}"]
         folder = run.folder / f"preview_x{scale}"
-        previews.append(training.Preview(network, next(iter(scored)), folder))
+        previews.append(callbacks.Preview(network, next(iter(scored)), folder))
     return together(batches), together(crops), previews
 
 
@@ -262,7 +264,7 @@ def main():
         )
     hardware.start(SEED)
     hardware.set_precision(PRECISION)
-    learning_rate = training.warmup_cosine(
+    learning_rate = optimizers.warmup_cosine(
         LEARNING_RATE, EPOCHS * STEPS_PER_EPOCH, WARMUP_STEPS
     )
     with hardware.devices(BATCH_SIZE):

@@ -47,10 +47,12 @@ settings.check_command_line()  # before the imports that take seconds
 import keras
 from keras import layers
 
+import callbacks
 import data
 import drawings
 import hardware
 import metrics
+import optimizers
 import results
 import training
 
@@ -216,7 +218,7 @@ def main():
         )
     hardware.start(SEED)
     hardware.set_precision(PRECISION)
-    learning_rate = training.warmup_cosine(
+    learning_rate = optimizers.warmup_cosine(
         LEARNING_RATE, EPOCHS * STEPS_PER_EPOCH, WARMUP_STEPS
     )
     with hardware.devices(BATCH_SIZE):
@@ -239,7 +241,7 @@ def main():
     )
     crops = data.validation_batches(validation, SCALE, PATCH_SIZE)
     drawings.draw_samples(next(iter(batches)), run.folder / "samples.png")
-    preview = training.Preview(model, next(iter(test)), run.folder / "preview")
+    preview = callbacks.Preview(model, next(iter(test)), run.folder / "preview")
     with run.interruptible():
         run.score_start(crops)
         model.fit(

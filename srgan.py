@@ -49,10 +49,13 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+import callbacks
 import data
 import drawings
 import hardware
+import losses
 import metrics
+import optimizers
 import results
 import training
 
@@ -292,11 +295,11 @@ def choose_content_loss(name, vgg_weights=None):
     """Turns "auto" into the best of `CONTENT_LOSSES` that needs no download."""
     if name != "auto":
         return name
-    if vgg_weights or training.has_weights("vgg16"):
+    if vgg_weights or losses.has_weights("vgg16"):
         return "lpips"
     print(
         "CONTENT_LOSS is the absolute error of pixels. LPIPS gives better pictures: "
-        f"{training.GET_WEIGHTS}"
+        f"{losses.GET_WEIGHTS}"
     )
     return "mae"
 
@@ -343,9 +346,9 @@ def make_content_loss(name="mse", vgg_weights=None, scale=4, grid_weight=0.0):
         raise ValueError(f"CONTENT_LOSS = {name!r} is not one of {[*CONTENT_LOSSES]}.")
     network, names, error, weight, pixel_weight = CONTENT_LOSSES[name]
     if names:
-        features = training.load_features(network, names, vgg_weights)
+        features = losses.load_features(network, names, vgg_weights)
     elif network:
-        lpips = training.load_lpips(network, vgg_weights)
+        lpips = losses.load_lpips(network, vgg_weights)
 
     def mean_error(a, b, white=1.0):
         difference = keras.ops.cast(a, "float32") - keras.ops.cast(b, "float32")
@@ -488,7 +491,7 @@ class SRGAN(keras.Model):
     def train_step(self, batch):
         replicas = self.distribute_strategy.num_replicas_in_sync
         with tf.GradientTape(persistent=True) as tape:
-            losses = [
+            scaled = [
                 optimizer.scale_loss(loss / replicas)
                 for loss, (optimizer, _) in zip(
                     self._play(batch, training=True), self.optimizers
@@ -496,7 +499,7 @@ class SRGAN(keras.Model):
             ]
         gradients = [
             tape.gradient(loss, variables)
-            for loss, (_, variables) in zip(losses, self.optimizers)
+            for loss, (_, variables) in zip(scaled, self.optimizers)
         ]
         for gradient, (optimizer, variables) in zip(gradients, self.optimizers):
             optimizer.apply(gradient, variables)
@@ -538,7 +541,7 @@ def fit(run, network, batches, crops, photograph, steps):
         steps: batches in an epoch.
     """
     drawings.draw_samples(next(iter(batches)), run.folder / "samples.png")
-    preview = training.Preview(network, photograph, run.folder / "preview")
+    preview = callbacks.Preview(network, photograph, run.folder / "preview")
     with run.interruptible():
         run.score_start(crops)
         run.model.fit(
@@ -607,7 +610,7 @@ def train_srgan(gan, content_loss, first, train, validation, test):
 
 def compile_networks(content_loss):
     """Builds what the two stages train: SRResNet, and the `SRGAN` around it."""
-    learning_rate = training.warmup_cosine(
+    learning_rate = optimizers.warmup_cosine(
         LEARNING_RATE, EPOCHS * STEPS_PER_EPOCH, WARMUP_STEPS
     )
     gan_rate = keras.optimizers.schedules.PiecewiseConstantDecay(
@@ -665,7 +668,7 @@ def main():
         generator, gan = compile_networks(content_loss)
     only_stage_one = EPOCHS and content_loss == "mse" and not ADVERSARIAL
     if not only_stage_one:
-        training.check_patch_size(gan.content_loss, PATCH_SIZE, SCALE)
+        losses.check_patch_size(gan.content_loss, PATCH_SIZE, SCALE)
     splits = data.load_splits(DATASET, SCALE, DEGRADATION, PATCH_SIZE, NOISE)
     run = None
     if EPOCHS:

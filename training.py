@@ -1,4 +1,4 @@
-"""Around fit(): the results folder, resuming after a stop, callbacks.
+"""Around fit(): the results folder, and resuming after a stop.
 
 run = training.open_run(model, "results", "edsr", settings)    # new or resumed
 with run.interruptible():
@@ -23,38 +23,31 @@ import numpy as np
 
 import drawings
 import hardware
-import metrics
-from core import datasets, decoded, interrupts, state
+from core import decoded, interrupts, state
 from core.files import expand_home, named_errors, remove_parts, write_csv
-from core.imagenet import GET_WEIGHTS, has_weights, load_features
-from core.keras_files import foreign_part, has_layers_of
-from core.lpips import load_lpips
+from core.keras_files import foreign_part
 from core.networks import (
     load_initial_weights,
     load_model,
     load_network_of,
     save_model,
 )
-from core.optimizers import make_optimizer
-from core.pixels import bicubic_resize, scale_between
-from core.tiles import upscale
+from core.resume import (
+    State,
+    describe_compiled,
+    find_changes,
+    optimizers_of,
+    read_state,
+    variables_of,
+)
 
 __all__ = [
-    "warmup_cosine",
-    "check_patch_size",
     "open_run",
     "Run",
     "Checkpoint",
-    "EarlyStopping",
-    "Preview",
     # For training scripts:
-    "GET_WEIGHTS",
-    "has_weights",
-    "load_features",
-    "load_lpips",
     "load_model",
     "load_network_of",
-    "make_optimizer",
     "save_model",
 ]
 
@@ -62,68 +55,10 @@ __all__ = [
 # in its loss.
 SCORES = "psnr", "ssim"
 
-
 START_OVER = "To start over, rename this folder."
 
 
-def warmup_cosine(learning_rate, steps, warmup_steps):
-    """A learning rate that rises from zero and then falls to zero along a cosine.
-
-    Args:
-        learning_rate: the highest.
-        steps: of the whole training.
-        warmup_steps: of the rise, at most a tenth of all.
-
-    Returns:
-        `keras.optimizers.schedules.CosineDecay` (Loshchilov and Hutter 2017, "SGDR").
-    """
-    warmup_steps = min(warmup_steps, steps // 10)
-    return keras.optimizers.schedules.CosineDecay(
-        0.0,
-        max(1, steps - warmup_steps),
-        warmup_target=learning_rate,
-        warmup_steps=warmup_steps,
-    )
-
-
-def check_patch_size(loss, patch_size, scale, channels=3):
-    """Refuses patches that a loss cannot take, such as those that VGG halves to nothing.
-
-    Args:
-        loss: function of (HR, SR).
-        patch_size: side of the patches in LR pixels.
-        scale: integer factor between LR and HR.
-        channels: of the patches.
-
-    Raises:
-        ValueError: if they are too small.
-    """
-    side = patch_size * scale
-    patch = keras.KerasTensor((1, side, side, channels))  # a shape without pixels
-    try:
-        loss(patch, patch)
-    except ValueError as error:
-        raise ValueError(
-            f"PATCH_SIZE = {patch_size} with SCALE = {scale} makes patches too small for "
-            "this loss: raise PATCH_SIZE."
-        ) from error
-
-
 # --- A run and its folder --------------------------------------------------------------
-
-
-@dataclasses.dataclass
-class State:
-    """What a run remembers besides weights and optimisers; saved in `state.npz`."""
-
-    epoch: int = 0  # epochs finished
-    best: float = -np.inf  # best validation PSNR so far, the mean over all outputs
-    history: list = dataclasses.field(default_factory=list)  # see `Run.history`
-    further: bool = False  # the run began with a whole network, of INITIAL_WEIGHTS
-    stopped: bool = False  # ended before EPOCHS, by early stopping
-    pixels: str = ""  # a hash of those of DATASET
-    compiled: str = ""  # the names of the losses and optimisers
-    trainable: list = dataclasses.field(default_factory=list)  # a bool for each weight
 
 
 @dataclasses.dataclass
@@ -306,10 +241,10 @@ def open_run(
     }
     folder = folder_of(results, name, settings)
     networks = networks or {"model": model}
-    _check(model, settings["STEPS_PER_EPOCH"], networks)
+    _refuse_what_cannot_resume(model, settings["STEPS_PER_EPOCH"], networks)
     run = Run(model, settings, networks, keep, folder=folder, results=folder)
     run.state.pixels = decoded.fingerprint(pictures) if pictures else ""
-    run.state.compiled = _compiled(model)
+    run.state.compiled = describe_compiled(model)
     run.state.trainable = [bool(v.trainable) for v in model.variables]
     _build_optimizers(model)
     if hardware.is_first():
@@ -336,7 +271,7 @@ def open_run(
     return run
 
 
-def _check(model, steps, networks):
+def _refuse_what_cannot_resume(model, steps, networks):
     """Refuses what could not be saved, or not be resumed."""
     for name, network in networks.items():
         if part := foreign_part(network):
@@ -421,42 +356,15 @@ def _move_aside(folder):
 # --- The state of a run ----------------------------------------------------------------
 
 
-def _optimizers(model):
-    """Each optimiser of a model with the variables it changes."""
-    one = [(model.optimizer, model.trainable_variables)]
-    return getattr(model, "optimizers", one)
-
-
-def _compiled(model):
-    """The names of the losses and optimisers of a model, as text."""
-    losses = keras.tree.flatten(getattr(model, "loss", None) or [])
-    names = [each if isinstance(each, str) else _name_of(each) for each in losses]
-    return ", ".join(
-        names + [_name_of(optimizer) for optimizer, _ in _optimizers(model)]
-    )
-
-
-def _name_of(part):
-    """The name of a function, or of the class of an object."""
-    return getattr(part, "__name__", type(part).__name__)
-
-
 def _build_optimizers(model):
     with hardware.scope_of(model):
-        for optimizer, variables in _optimizers(model):
+        for optimizer, variables in optimizers_of(model):
             if not optimizer.built:
                 optimizer.build(variables)
 
 
-def _variables(model):
-    variables = [*model.variables]  # with the seeds of layers such as Dropout
-    for optimizer, _ in _optimizers(model):
-        variables += optimizer.variables
-    return variables
-
-
 def _write_state(run):
-    values = [keras.ops.convert_to_numpy(v) for v in _variables(run.model)]
+    values = [keras.ops.convert_to_numpy(v) for v in variables_of(run.model)]
     # NumPy's files know no bfloat16, each value of which is one of float32.
     values = [v.astype("float32") if v.dtype.name == "bfloat16" else v for v in values]
     facts = {"settings": run.settings, **dataclasses.asdict(run.state)}
@@ -514,66 +422,16 @@ def _restore(run):
     if not (run.folder / state.FILE).exists():
         return False, [f"No {state.FILE} in {run.folder}"]
     try:
-        values, old, found = _read_state(run.folder / state.FILE)
+        values, old, found = read_state(run.folder / state.FILE)
     except ValueError as error:
         return False, [str(error)]
-    if changes := _changes(run, values, old, found):
+    if changes := find_changes(run, values, old, found):
         return False, (changes if found.epoch else [])  # nothing to keep in epoch 0
-    for variable, value in zip(_variables(run.model), values):
+    for variable, value in zip(variables_of(run.model), values):
         variable.assign(value)
     run.state = found
     _check_files(run)
     return True, []
-
-
-def _changes(run, values, old, found):
-    """What makes this another run than the last one in its folder: sentences.
-
-    Args:
-        run: `Run`, as it begins.
-        values, old, found: what `_read_state` gives.
-    """
-    if datasets.is_same(old["DATASET"], run.settings["DATASET"]):
-        old["DATASET"] = run.settings["DATASET"]  # perhaps spelled as "photos/" before
-    changes = [
-        f"{key} changed from {old.get(key)!r} to {run.settings.get(key)!r}"
-        for key in sorted(old.keys() | run.settings.keys())
-        if key != "EPOCHS" and old.get(key) != run.settings.get(key)
-    ]
-    if changes:
-        return changes
-    if found.pixels != run.state.pixels:
-        return [f"The pictures of {run.settings['DATASET']} changed"]
-    before, now = found.compiled, run.state.compiled
-    if before not in ("", now):
-        return [f"The loss and optimiser changed from {before} to {now}"]
-    same_shapes = [v.shape for v in values] == [
-        tuple(v.shape) for v in _variables(run.model)
-    ]
-    if not same_shapes or not all(
-        has_layers_of(network, path)
-        for name, network in run.networks.items()
-        if (path := run.folder / f"{name}.keras").exists()
-    ):
-        return ["The network changed"]
-    if found.trainable not in ([], run.state.trainable):
-        return ["The layers that are trained changed"]
-    return []
-
-
-def _read_state(path):
-    """Reads `state.npz`: (list of arrays, settings, `State`).
-
-    Raises:
-        ValueError: naming the file, if it is damaged or of another version.
-    """
-    values, facts = state.read(path)
-    try:
-        settings = facts.pop("settings")
-        settings["DATASET"], facts["epoch"]  # of every version
-        return values, settings, State(**facts)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged or of another version") from error
 
 
 def _check_files(run):
@@ -587,7 +445,7 @@ def _check_files(run):
             )
 
 
-# --- Callbacks -------------------------------------------------------------------------
+# --- The callback ----------------------------------------------------------------------
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -634,63 +492,3 @@ class Checkpoint(keras.callbacks.Callback):
         now.epoch = epoch + 1
         now.stopped = self.model.stop_training and now.epoch < run.settings["EPOCHS"]
         _write(run)
-
-
-class EarlyStopping(keras.callbacks.EarlyStopping):
-    """Keras' early stopping, which after a stop counts on where the run was.
-
-    Must come before the callbacks of the run, which record that it stopped.
-
-    Args:
-        run: `Run`.
-        monitor: name in the history, such as "loss".
-        patience: epochs without improvement after which training ends.
-    """
-
-    def __init__(self, run, monitor, patience):
-        super().__init__(monitor, patience=patience, verbose=1)
-        self.run = run
-
-    def on_train_begin(self, logs=None):
-        super().on_train_begin(logs)
-        for row in self.run.history:
-            if row["epoch"]:
-                self.on_epoch_end(row["epoch"] - 1, row)
-        self.model.stop_training = False  # the past epochs may have set it
-
-
-class Preview(keras.callbacks.Callback):
-    """Draws one photograph while the network learns: bicubic, network, original.
-
-    Args:
-        network: `keras.Model` from LR to SR.
-        pair: uint8 arrays (LR [h, w, 3], HR [h*scale, w*scale, 3]).
-        folder: `pathlib.Path` of the folder for the pictures.
-        every: epochs between two pictures, the first of which is drawn after the first
-            epoch; 0 for that one alone.
-    """
-
-    def __init__(self, network, pair, folder, every=1):
-        super().__init__()
-        lr, hr = (np.asarray(image) for image in pair)
-        scale = scale_between(lr, hr)
-        # The middle of a large picture will do: this is done after every epoch.
-        y, x = (max(0, side - 192) // 2 for side in lr.shape[:2])
-        self.lr = lr[y:, x:][:192, :192]
-        self.hr = hr[y * scale :, x * scale :][: 192 * scale, : 192 * scale]
-        self.network, self.folder, self.every = network, folder, every
-
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch and (not self.every or (epoch + 1) % self.every):
-            return
-        panels = {
-            "bicubic": bicubic_resize(self.lr, *self.hr.shape[:2]),
-            f"network after epoch {epoch + 1}": upscale(self.network, self.lr),
-        }
-        scale = scale_between(self.lr, self.hr)
-        captions = {
-            f"{name}: {metrics.psnr(self.hr, sr, scale, luma=True):.2f} dB": sr
-            for name, sr in panels.items()
-        }
-        path = self.folder / f"epoch_{epoch + 1:04}.png"
-        drawings.draw_preview({**captions, "original": self.hr}, path)

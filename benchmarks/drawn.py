@@ -23,7 +23,7 @@ from PIL import Image
 import data
 import edsr
 import hardware
-import training
+import optimizers
 from benchmarks import shared
 from core import leaves
 
@@ -67,7 +67,7 @@ def train(folder, scale, seed):
     hardware.set_seed(seed)
     hardware.set_precision("auto")
     model = edsr.build_edsr(scale, filters=64, blocks=8)
-    learning_rate = training.warmup_cosine(LEARNING_RATE, STEPS, edsr.WARMUP_STEPS)
+    learning_rate = optimizers.warmup_cosine(LEARNING_RATE, STEPS, edsr.WARMUP_STEPS)
     model.compile(keras.optimizers.Adam(learning_rate), "mae")
     pairs = data.load(folder, "all", scale)
     sizes = edsr.PATCH_SIZE, edsr.BATCH_SIZE

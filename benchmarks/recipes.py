@@ -20,6 +20,7 @@ import data
 import edsr
 import hardware
 import metrics
+import optimizers
 import training
 from benchmarks import shared
 
@@ -27,7 +28,7 @@ EPOCH = 250  # steps between two states to resume from
 
 
 def cosine(rate, steps):
-    return training.warmup_cosine(rate, steps, edsr.WARMUP_STEPS)
+    return optimizers.warmup_cosine(rate, steps, edsr.WARMUP_STEPS)
 
 
 def constant(rate, steps):
@@ -89,7 +90,7 @@ def build(recipe, steps):
             layer.kernel.assign(start(layer.kernel.shape))
     model.get_layer("tail").dtype_policy = keras.DTypePolicy(recipe["tail"])
     rate = recipe["schedule"](recipe["LEARNING_RATE"], steps)
-    optimizer = training.make_optimizer(recipe["OPTIMIZER"], rate)
+    optimizer = optimizers.make_optimizer(recipe["OPTIMIZER"], rate)
     if recipe["average"]:
         optimizer.use_ema = True
         optimizer.ema_momentum = recipe["average"]

@@ -16,7 +16,7 @@ import drawings
 import edsr
 import settings
 from core import datasets, imagenet, networks
-from helpers import edits, noise, save, usual_ctrl_c
+from helpers import edits, noise, save, save_blank, usual_ctrl_c
 
 
 @pytest.fixture(autouse=True)
@@ -133,11 +133,6 @@ def run_command(monkeypatch, capsys):
         return 0, capsys.readouterr().out
 
     return run
-
-
-def save_blank(figure, path):
-    """In place of rendering, which would take a sixth of all the time."""
-    save(np.zeros((1, 1, 3), np.uint8), path)
 
 
 @pytest.fixture

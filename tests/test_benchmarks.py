@@ -2,8 +2,6 @@
 
 import pathlib
 import re
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -33,12 +31,6 @@ def test_all_are_modules_that_the_documentation_names():
     library = {"__init__", "memory", "shared", "torch_edsr"}
     files = {path.stem for path in (PROJECT / "benchmarks").glob("*.py")}
     assert files == library | set(NAMES)
-
-
-def test_benchmarks_run_as_modules():
-    command = [sys.executable, "-m", "benchmarks.protocols"]
-    done = subprocess.run(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True)
-    assert done.returncode == 1 and protocols.__doc__ in done.stderr
 
 
 def test_dial_goes_from_one_network_to_the_other(

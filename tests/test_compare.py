@@ -64,19 +64,6 @@ def test_all_in_results_are_compared(
         assert Image.open(folder / name).size[0] > 500
 
 
-def test_names_that_the_terminal_cannot_show(
-    results, tiny_network, smooth_pictures, monkeypatch
-):
-    networks.save_model(tiny_network(2), results / "сеть.keras")
-    monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
-    (smooth_pictures / "test/a.png").rename(smooth_pictures / "test/а.png")
-    status, out = run(results, "сеть.keras", "--data", smooth_pictures)
-    assert status == 0, out
-    assert "\\u0441\\u0435\\u0442\\u044c" in out
-    rows = read_csv(results / "results/compared/scores.csv")
-    assert [row["name"] for row in rows] == ["bicubic", "сеть"]
-
-
 def test_network_of_the_current_folder_has_its_name(results, monkeypatch):
     monkeypatch.chdir(results / "results/edsr_x2_here")
     assert compare.name_of(pathlib.Path("model.keras")) == "edsr_x2_here"

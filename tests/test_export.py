@@ -69,13 +69,16 @@ def listed_operations():
     return {name: (plain, plain | more) for name, (plain, more) in of_row.items()}
 
 
-@pytest.mark.parametrize("format", ["saved_model", "onnx"])
-@pytest.mark.parametrize("network", ["edsr", "espcn", "srresnet"])
+@pytest.mark.parametrize(
+    "format, network",
+    [("saved_model", name) for name in ("edsr", "espcn", "srresnet")]
+    + [("onnx", "edsr")],
+)
 def test_exported_networks_equal_those_of_keras(
     format, network, tiny_network, tmp_path
 ):
     """At two sizes that neither was exported for. All networks are exported for LiteRT
-    below, where their operations are looked at."""
+    and ONNX below."""
     model = {
         "edsr": lambda: tiny_network(2),
         "espcn": lambda: espcn.build_espcn(3, filters=(4,), image_skip=False),
@@ -115,10 +118,6 @@ def test_fixed_size(format, tiny_network, tmp_path, run_command):
     command = (tmp_path / "model.keras", format, output, "--size", "10x14")
     status, out = run_command(export, *command)
     assert status == 0 and "the same picture as Keras'" in out
-    status, _ = run_command(export, *command)
-    assert f"{output} exists" in status
-    status, _ = run_command(export, *command[:3], "--size", "10")
-    assert "--size must look like 360x640, not 10" in status
 
 
 # --- OpenCV ---
@@ -162,8 +161,11 @@ def assert_channels_first(path, channels):
 # --- LiteRT ---
 
 
-@pytest.mark.parametrize("skip, size", [(False, None), (True, None), (True, (12, 16))])
-@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize(
+    "name, skip, size",
+    [(name, skip, None) for name in BUILDERS for skip in (False, True)]
+    + [("EDSR", True, (12, 16)), ("ESPCN", True, (12, 16))],
+)
 def test_litert_files_have_the_operations_that_the_docs_list(
     name, skip, size, tmp_path
 ):
@@ -299,17 +301,11 @@ def test_another_backend_is_refused(tiny_network, tmp_path, monkeypatch):
         export.export(model, "onnx", tmp_path / "out.onnx")
 
 
-def test_mistakes_are_named(tiny_network, tmp_path, run_command):
-    with pytest.raises(ValueError, match="must end with .onnx"):
-        export.export(tiny_network(2), "onnx", tmp_path / "out.tflite")
+def test_mistakes_are_named(tiny_network, tmp_path):
     with pytest.raises(ValueError, match="'fp16' is none of float32, float16, int8"):
         export.export(tiny_network(2), "litert", tmp_path / "a", precision="fp16")
     with pytest.raises(ValueError, match="'hwc' is none of nhwc, nchw"):
         export.export(tiny_network(2), "onnx", tmp_path / "a", layout="hwc")
-    status, _ = run_command(
-        export, tmp_path / "nowhere.keras", "onnx", tmp_path / "out.onnx"
-    )
-    assert status.startswith("export.py: ") and "there is no such file" in status
 
 
 MISTAKES = [

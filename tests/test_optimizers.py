@@ -1,10 +1,10 @@
-"""Muon against the singular value decomposition, and what it leaves to Adam."""
+"""Muon against the singular value decomposition, what it leaves to Adam, and the rate."""
 
 import keras
 import numpy as np
 import pytest
 
-from core import optimizers
+import optimizers
 
 
 def step(optimizer, shape, seed=0):
@@ -49,3 +49,17 @@ def test_weights_do_not_decay(name):
 def test_unknown_optimizer_is_refused():
     with pytest.raises(ValueError, match="OPTIMIZER = 'sgd' is unknown: .*muon, adam"):
         optimizers.make_optimizer("sgd", 0.01)
+
+
+@pytest.mark.parametrize("steps, warmup", [(1, 0), (3, 0), (40, 4), (5000, 200)])
+def test_warm_up_takes_a_tenth_of_short_runs_at_most(steps, warmup):
+    schedule = optimizers.warmup_cosine(8e-4, steps, 200)
+    places = sorted({0, 1, warmup // 2, warmup, warmup + 1, steps // 2, steps})
+    rates = [float(schedule(step)) for step in places]
+    for step, rate in zip(places, rates):
+        if step < warmup:
+            expected = 8e-4 * step / warmup
+        else:
+            angle = np.pi * (step - warmup) / (steps - warmup)
+            expected = 8e-4 * (1 + np.cos(angle)) / 2
+        np.testing.assert_allclose(rate, expected, rtol=1e-3, atol=1e-9)

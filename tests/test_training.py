@@ -4,7 +4,6 @@ import functools
 import pathlib
 import subprocess
 import sys
-import types
 
 import filelock
 import keras
@@ -17,10 +16,11 @@ import drawings
 import edsr
 import hardware
 import metrics
+import optimizers
 import results
 import training
 import upscale
-from core import networks, optimizers
+from core import networks
 from core import state as states
 from helpers import TINY, assert_same_state, noise, read_csv, save, state_of
 
@@ -68,20 +68,6 @@ def test_run_leaves_everything_the_docs_promise(run_edsr, smooth_pictures):
     lock = str(folder.with_name(f".{folder.name}.lock"))
     code = f"import filelock; filelock.FileLock({lock!r}).acquire(blocking=False)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.mark.parametrize("steps, warmup", [(1, 0), (3, 0), (40, 4), (5000, 200)])
-def test_warm_up_takes_a_tenth_of_short_runs_at_most(steps, warmup):
-    schedule = training.warmup_cosine(8e-4, steps, 200)
-    places = sorted({0, 1, warmup // 2, warmup, warmup + 1, steps // 2, steps})
-    rates = [float(schedule(step)) for step in places]
-    for step, rate in zip(places, rates):
-        if step < warmup:
-            expected = 8e-4 * step / warmup
-        else:
-            angle = np.pi * (step - warmup) / (steps - warmup)
-            expected = 8e-4 * (1 + np.cos(angle)) / 2
-        np.testing.assert_allclose(rate, expected, rtol=1e-3, atol=1e-9)
 
 
 def test_mistaken_setting_leaves_the_old_run_in_place(train_edsr):
@@ -655,30 +641,6 @@ def test_averaged_weights_survive_a_stop(run_edsr, run_broken, monkeypatch, tmp_
     assert len(state_of(folder)[0]) == 4 * parameters + 2
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda facts: {**facts, "later": 1},  # as a later version may write it
-        lambda facts: {**facts, "settings": {}},
-        lambda facts: {**facts, "settings": []},
-        lambda facts: {"settings": facts["settings"]},
-        lambda facts: {"epoch": 1},
-        lambda facts: [facts],
-        lambda facts: 1,
-    ],
-)
-def test_state_of_another_form_is_damaged(damage, tmp_path, tiny_network):
-    model = tiny_network(2)
-    model.compile("sgd", "mae")
-    settings = {"SCALE": 2, "DATASET": "some", "EPOCHS": 2, "STEPS_PER_EPOCH": 1}
-    run = training.open_run(model, tmp_path, "edsr", settings)
-    arrays, facts = states.read(run.folder / states.FILE)
-    states.write(run.folder / states.FILE, arrays, damage(facts))
-    again = training.open_run(model, tmp_path, "edsr", settings)
-    assert again.epoch == 0 and again.folder == run.folder
-    assert (tmp_path / "edsr_x2_some.1" / states.FILE).exists()
-
-
 def test_history_that_cannot_be_written_costs_no_epoch(tmp_path, tiny_network):
     """As one that is open in a program for tables, on Windows."""
     model = tiny_network(2)
@@ -877,68 +839,3 @@ def test_run_without_a_measured_psnr_keeps_the_last_network(train_edsr, monkeypa
         networks.append(weights)
     assert "Resuming " in out
     assert any((a != b).any() for a, b in zip(*networks))
-
-
-@pytest.mark.parametrize("start", [[], [{"epoch": 0, "loss": None}]])
-def test_early_stopping_counts_on_from_the_history(start):
-    """A gain, then two epochs without; the third without ends it, here or after a stop."""
-    losses = [5.0, 4.0, 4.5, 4.0, 4.1]
-    for before in range(len(losses)):
-        epochs = [{"epoch": n + 1, "loss": x} for n, x in enumerate(losses[:before])]
-        history = [*start, *epochs]
-        run = types.SimpleNamespace(history=history)
-        callback = training.EarlyStopping(run, "loss", patience=3)
-        model = types.SimpleNamespace(stop_training=False)
-        callback.set_model(model)
-        callback.on_train_begin()
-        for number in range(before, len(losses)):
-            assert not model.stop_training
-            callback.on_epoch_end(number, {"loss": losses[number]})
-        assert model.stop_training
-    callback.on_train_begin()  # EPOCHS was raised
-    assert not model.stop_training
-
-
-@pytest.fixture
-def preview(tiny_network, tmp_path):
-    """A preview of a random picture, of size 60x40, with a random network."""
-    hr = noise(40, 60, 3)
-    pair = data.bicubic_resize(hr, 20, 30), hr
-    return training.Preview(tiny_network(2), pair, tmp_path / "preview", every=5)
-
-
-def test_preview_shows_the_network_as_it_is(preview, monkeypatch):
-    shown = {}
-    monkeypatch.setattr(
-        drawings,
-        "show",
-        lambda axes, image, title="inset": shown.setdefault(title, []).append(image),
-    )
-    preview.on_epoch_end(9)
-    (title,) = [title for title in shown if "epoch 10" in title]
-    sr = upscale.upscale(preview.network, preview.lr)
-    np.testing.assert_array_equal(shown[title][0], sr)
-    bicubic = data.bicubic_resize(preview.lr, 40, 60)
-    detail = drawings.find_detail(preview.hr, bicubic, 1 / 6)
-    np.testing.assert_array_equal(shown["inset"][1], sr[detail])
-
-
-def test_preview_is_drawn_after_the_first_epoch_and_every_so_many(preview):
-    for epoch in range(11):
-        preview.on_epoch_end(epoch)
-    names = sorted(path.stem for path in preview.folder.iterdir())
-    assert names == ["epoch_0001", "epoch_0005", "epoch_0010"]
-
-
-def test_preview_of_the_first_epoch_alone(preview):
-    preview.every = 0
-    for epoch in range(3):
-        preview.on_epoch_end(epoch)
-    assert [path.stem for path in preview.folder.iterdir()] == ["epoch_0001"]
-
-
-def test_preview_of_a_large_picture_is_its_middle(tiny_network, tmp_path):
-    lr, hr = noise(200, 300, 3), noise(400, 600, 3)
-    preview = training.Preview(tiny_network(2), (lr, hr), tmp_path)
-    np.testing.assert_array_equal(preview.lr, lr[4:196, 54:246])
-    np.testing.assert_array_equal(preview.hr, hr[8:392, 108:492])

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import data
+import drawings
 import edsr
 import espcn
 import metrics
@@ -20,7 +21,7 @@ import training
 import upscale
 from core.degradations import as_jpeg, without_antialiasing
 from core.tiles import enlarge
-from helpers import PROJECT, TINY, edits
+from helpers import PROJECT, TINY, edits, save_blank
 from weights import train
 
 FILES = sorted((PROJECT / "weights").glob("*.keras"))
@@ -43,6 +44,7 @@ def run_train(monkeypatch, run_command, tmp_path):
             monkeypatch.setattr(script, setting, getattr(script, setting))
         monkeypatch.setattr(train, "PROJECT", tmp_path)
         monkeypatch.setattr(train, "RECIPES", {name: (script.__name__, constants)})
+        monkeypatch.setattr(drawings, "_save", save_blank)
         return run_command(train, name, *photographs)
 
     return run

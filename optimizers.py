@@ -1,4 +1,4 @@
-"""The optimisers that a training script can name: Adam, and Muon for convolutions."""
+"""Optimisers that a training script can name, and how their learning rate changes."""
 
 import math
 
@@ -58,3 +58,23 @@ def make_optimizer(name, learning_rate):
             f"OPTIMIZER = {name!r} is unknown: it must be one of {', '.join(OPTIMIZERS)}."
         )
     return OPTIMIZERS[name](learning_rate)
+
+
+def warmup_cosine(learning_rate, steps, warmup_steps):
+    """A learning rate that rises from zero and then falls to zero along a cosine.
+
+    Args:
+        learning_rate: the highest.
+        steps: of the whole training.
+        warmup_steps: of the rise, at most a tenth of all.
+
+    Returns:
+        `keras.optimizers.schedules.CosineDecay` (Loshchilov and Hutter 2017, "SGDR").
+    """
+    warmup_steps = min(warmup_steps, steps // 10)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0,
+        max(1, steps - warmup_steps),
+        warmup_target=learning_rate,
+        warmup_steps=warmup_steps,
+    )

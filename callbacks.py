@@ -1,0 +1,71 @@
+"""Callbacks for fit(): previews while a network learns, and early stopping.
+
+The callback that keeps the folder of a run is `training.Checkpoint`.
+"""
+
+import keras
+import numpy as np
+
+import drawings
+import metrics
+from core.pixels import bicubic_resize, scale_between
+from core.tiles import upscale
+
+
+class Preview(keras.callbacks.Callback):
+    """Draws one photograph while the network learns: bicubic, network, original.
+
+    Args:
+        network: `keras.Model` from LR to SR.
+        pair: uint8 arrays (LR [h, w, 3], HR [h*scale, w*scale, 3]).
+        folder: `pathlib.Path` of the folder for the pictures.
+        every: epochs between two pictures; the first epoch is drawn in any case.
+    """
+
+    def __init__(self, network, pair, folder, every=1):
+        super().__init__()
+        lr, hr = (np.asarray(image) for image in pair)
+        scale = scale_between(lr, hr)
+        # The middle of a large picture will do: this is done after every epoch.
+        y, x = (max(0, side - 192) // 2 for side in lr.shape[:2])
+        self.lr = lr[y:, x:][:192, :192]
+        self.hr = hr[y * scale :, x * scale :][: 192 * scale, : 192 * scale]
+        self.network, self.folder, self.every = network, folder, every
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch and (epoch + 1) % self.every:
+            return
+        panels = {
+            "bicubic": bicubic_resize(self.lr, *self.hr.shape[:2]),
+            f"network after epoch {epoch + 1}": upscale(self.network, self.lr),
+        }
+        scale = scale_between(self.lr, self.hr)
+        captions = {
+            f"{name}: {metrics.psnr(self.hr, sr, scale, luma=True):.2f} dB": sr
+            for name, sr in panels.items()
+        }
+        path = self.folder / f"epoch_{epoch + 1:04}.png"
+        drawings.draw_preview({**captions, "original": self.hr}, path)
+
+
+class EarlyStopping(keras.callbacks.EarlyStopping):
+    """Keras' early stopping, which after a stop counts on where the run was.
+
+    Must come before the callbacks of the run, which record that it stopped.
+
+    Args:
+        run: `Run`.
+        monitor: name in the history, such as "loss".
+        patience: epochs without improvement after which training ends.
+    """
+
+    def __init__(self, run, monitor, patience):
+        super().__init__(monitor, patience=patience, verbose=1)
+        self.run = run
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        for row in self.run.history:
+            if row["epoch"]:
+                self.on_epoch_end(row["epoch"] - 1, row)
+        self.model.stop_training = False  # the past epochs may have set it
