@@ -101,6 +101,8 @@ def draw_first(first, pairs, path, draw=drawings.draw_comparison):
         path: `pathlib.Path` of the first drawing; the others end in _2 and _3.
         draw: `drawings.draw_comparison`, or `drawings.draw_details` for many networks.
     """
+    for number in range(1, DRAWN):  # of an earlier report
+        path.with_stem(f"{path.stem}_{number + 1}").unlink(missing_ok=True)
     for number, (lr, hr) in enumerate(pairs.take(DRAWN).as_numpy_iterator()):
         captions = {}
         for name, pictures in first.items():

@@ -281,6 +281,9 @@ def _parse(name, text, default, namespace):
         value = text
     if isinstance(default, dict) and text.isupper():  # NETWORK=PAPER
         value = namespace.get(text)
+    _, fits = KINDS.get(name, (None, None))
+    if value is None and fits and fits(None):  # INITIAL_WEIGHTS=None
+        return None
     if isinstance(default, str) or default is None:  # a word, or a tuple of words
         words = value if isinstance(value, tuple) else [value]
         plain = words and all(isinstance(word, str) for word in words)
@@ -288,7 +291,6 @@ def _parse(name, text, default, namespace):
     if isinstance(default, float) and type(value) is int:
         return float(value)
     # The file may have NOISE = 25, which says nothing against NOISE=2.5.
-    _, fits = KINDS.get(name, (None, None))
     if type(value) is not type(default) and not (fits and fits(value)):
         kinds = {bool: "True or False", int: "a whole number", float: "a number"}
         kind = kinds.get(type(default), f"like {default}")

@@ -246,6 +246,7 @@ def open_run(
     run.state.pixels = decoded.fingerprint(pictures) if pictures else ""
     run.state.compiled = describe_compiled(model)
     run.state.trainable = [bool(v.trainable) for v in model.variables]
+    run.state.precision = keras.config.dtype_policy().name
     _build_optimizers(model)
     if hardware.is_first():
         run.lock = _lock(folder)

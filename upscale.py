@@ -282,7 +282,7 @@ def find_pictures(paths, output):
             pictures.append((path, pathlib.Path(path.name)))
             continue
         for file, relative in _visible_files(path, output):
-            if images.is_named_as_picture(file):
+            if images.is_named_as_picture(file) or file.is_dir():  # which fails later
                 pictures.append((file, relative))
             else:
                 others.append(file)
@@ -305,7 +305,7 @@ def _visible_files(folder, output):
     hidden nor results."""
     own = _lies_in(output, folder)
     for file in files_below(folder):
-        there = file.is_file() or file.is_symlink()  # a broken link fails later
+        there = file.exists() or file.is_symlink()  # a broken link fails later
         if there and not (own and _lies_in(file, output)):
             yield file, file.relative_to(folder)
 

@@ -31,7 +31,12 @@ def find_pictures(folder):
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: there is no such folder to calibrate on.")
-    found = [path for path in files_below(folder) if is_named_as_picture(path)]
+    found = []
+    for path in files_below(folder):
+        if path.is_dir():
+            raise ValueError(f"{path} cannot be opened: change its permissions.")
+        if is_named_as_picture(path):
+            found.append(path)
     if not found:
         raise ValueError(f"{folder} contains no pictures to calibrate on.")
     return found

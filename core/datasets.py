@@ -52,7 +52,7 @@ def find_splits(dataset, scale, degradations):
         _refuse_two_meanings(dataset)
         return DATASETS[dataset](scale, degradations)
     folder = expand_home(dataset)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # unlike Path's, of any name
         known = ", ".join(f'"{name}"' for name in DATASETS)
         raise ValueError(
             f"DATASET = {dataset!r} is neither a folder nor one of the built-in "

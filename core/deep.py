@@ -57,7 +57,7 @@ def to_levels(values, bits=None, guess=True):
         white, kind = 1 if high <= 1 else 255, "floating-point"
     else:
         signed = values.dtype.kind == "i"
-        own = bits or 8 * values.dtype.itemsize - signed
+        own = (bits or 8 * values.dtype.itemsize) - signed
         used = own
         if guess and own >= 15:
             used = min(b for b in (*BITS, own) if high < 2**b)

@@ -85,7 +85,8 @@ def write_csv(path, rows):
     """
     with (
         whole_file(path) as part,
-        open(part, "w", newline="", encoding="utf-8") as file,
+        # Names of files may be no UTF-8.
+        open(part, "w", newline="", encoding="utf-8", errors="replace") as file,
     ):
         writer = csv.DictWriter(file, dict.fromkeys(key for row in rows for key in row))
         writer.writeheader()
@@ -101,14 +102,14 @@ def can_be_opened(folder):
 
 def files_below(folder, above=frozenset()):
     """Yields all files in a folder and the folders in it, behind links too, but not those
-    that are hidden.
+    that are hidden. A folder that cannot be opened is yielded itself.
 
     Args:
         folder: `pathlib.Path`.
         above: real paths of the folders on the way, to which a link is not followed.
     """
     if not can_be_opened(folder):
-        print(f"Left out: {folder}, which cannot be opened.")
+        yield folder
         return
     above = above | {os.path.realpath(folder)}
     for path in sorted(folder.iterdir()):

@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import glob
 import os
 import re
 import zlib
@@ -74,10 +75,16 @@ def find_splits(folder, scale, degradations):
 
 def pair_files(folder, scale):
     """Finds the pictures of a folder and the folders in it: list of `Pair`, sorted."""
-    files, _ = _find_files(folder)
+    return _pair_files(folder, scale)[0]
+
+
+def _pair_files(folder, scale):
+    """The same, and a list of sentences on what is left out."""
+    files, notes = _find_files(folder)
     if not files:
         raise ValueError(f"{folder} contains no pictures.")
-    return pair_up(files, folder, scale)[0]
+    pairs, neither = pair_up(files, folder, scale)
+    return pairs, notes + _left_out(neither, "neither HR nor LR")
 
 
 def has_pictures(folder):
@@ -125,11 +132,11 @@ def hold_out(pairs):
     return train, held_out, [note]
 
 
-def _find_files(folder):
+def _find_files(folder, names=()):
     """Finds the pictures in a folder and the folders in it: a list of (path, `Place`), and
-    a list of sentences on what is left out."""
+    a list of sentences on what is left out. `names`: of folders that count as well."""
     files, places, filled, notes = [], {}, set(), []
-    for path, names, pictures in _walk(folder, (), notes, set()):
+    for path, names, pictures in _walk(folder, names, notes, set()):
         place = places[path] = read_path(names)
         files += [(picture, place) for picture in pictures]
         if pictures:
@@ -187,12 +194,14 @@ def _some(names):
 
 def _div2k_splits(folder, scale, degradations):
     """DIV2K's zips, unpacked under their official names, or pictures of your own there."""
-    splits = {}
+    tests, left_out = _tests_in_div2k(folder, scale)
+    splits, notes = {}, _others_in_div2k(folder) + left_out
     for split, part in {"train": "train", "validation": "valid"}.items():
         if not (folder / f"DIV2K_{part}_HR").is_dir():
             continue
-        turns = []
-        for number, pair in enumerate(pair_files(folder / f"DIV2K_{part}_HR", scale)):
+        pairs, left_out = _pair_files(folder / f"DIV2K_{part}_HR", scale)
+        turns, notes = [], notes + left_out
+        for number, pair in enumerate(pairs):
             degradation = degradations[number % len(degradations)]
             files = _lr_in_div2k(folder, pair.hr, part, scale, degradation)
             turns += [pair._replace(lr=lr, degradation=degradation) for lr in files]
@@ -201,15 +210,44 @@ def _div2k_splits(folder, scale, degradations):
         ]
         if made:
             _refuse_other_lr(folder, part, scale, made[0].hr)
-        splits[split] = functools.partial(source_of_files, turns)
-    tests = [
-        path for path in folder.iterdir() if read_path([path.name]).split == "test"
-    ]
-    refuse_two_names({path: read_path([path.name]) for path in tests})
+        splits[split] = functools.partial(source_of_files, turns, notes)
+    found = {"test": tests} if tests else {}
+    return splits | splits_of_files(found, degradations, notes)
+
+
+def _tests_in_div2k(folder, scale):
+    """The pictures of test/, DIV2K_test_HR/ and so on: list of `Pair`, and of sentences on
+    what is left out, as DIV2K's own LR, for which there is no HR."""
+    places = {path: read_path([path.name]) for path in sorted(folder.iterdir())}
+    tests = [path for path in places if places[path].split == "test" and path.is_dir()]
+    refuse_two_names({path: places[path] for path in tests})
+    files, notes = [], []
     for path in tests:
-        pairs = {"test": pair_files(path, scale)}
-        splits.update(splits_of_files(pairs, degradations))
-    return splits
+        found, left_out = _find_files(path, (path.name,))
+        files, notes = files + found, notes + left_out
+    if tests and not files:
+        raise ValueError(f"{tests[0]} contains no pictures.")
+    if all(place.role == "LR" for _, place in files):
+        return [], notes + _left_out([path for path, _ in files], "LR without HR")
+    pairs, neither = pair_up(files, folder, scale)
+    return pairs, notes + _left_out(neither, "neither HR nor LR")
+
+
+def _others_in_div2k(folder):
+    """Sentences on pictures that lie beside DIV2K's folders, and are left out."""
+    others = [
+        path
+        for path in sorted(folder.iterdir())
+        if not path.name.startswith((".", "DIV2K_"))
+        and path.name not in RESULT_FOLDERS
+        and read_path([path.name]).split != "test"
+        and (
+            can_be_opened(path) and has_pictures(path)
+            if path.is_dir()
+            else is_named_as_picture(path)
+        )
+    ]
+    return _left_out(others, f"not in one of DIV2K's folders in {folder}")
 
 
 def _lr_in_div2k(folder, hr, part, scale, degradation):
@@ -219,7 +257,9 @@ def _lr_in_div2k(folder, hr, part, scale, degradation):
     name, mark = TRACKS[degradation]
     name = "x8" if (degradation, scale) == ("bicubic", 8) else name.format(scale=scale)
     where = folder / f"DIV2K_{part}_LR_{name}"
-    files = sorted(where.glob(f"{hr.stem}x{scale}{mark}.png"))
+    if where.is_dir() and not can_be_opened(where):
+        raise ValueError(f"{where} cannot be opened: change its permissions.")
+    files = sorted(where.glob(f"{glob.escape(hr.stem)}x{scale}{mark}.png"))
     if not files and where.is_dir():
         files = [
             path for path in sorted(where.iterdir()) if _is_own_lr(path, hr, scale)

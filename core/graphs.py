@@ -31,16 +31,21 @@ def receptive_radius(model):
     radius = 0
     nodes = _nodes(model)
     for layer in getattr(model, "operations", model.layers):
-        own = 0
+        calls = nodes.get(layer.name, ())
         inner = getattr(layer, "layer", layer)  # as of SpectralNormalization
         if isinstance(inner, keras.Model):
-            own = receptive_radius(inner)
-        elif hasattr(inner, "kernel_size"):
-            sizes = zip(inner.kernel_size, inner.dilation_rate)
-            own = max(size // 2 * dilation for size, dilation in sizes)
-        elif hasattr(inner, "pool_size"):
-            own = int(np.max(inner.pool_size)) // 2
-        radius += own * (len(nodes.get(layer.name, ())) or 1)
+            radius += receptive_radius(inner) * (len(calls) or 1)
+        elif hasattr(inner, "kernel_size") or hasattr(inner, "pool_size"):
+            size = getattr(inner, "kernel_size", None) or inner.pool_size
+            dilation = getattr(inner, "dilation_rate", 1)
+            radius += int(np.max(np.floor_divide(size, 2) * dilation)) * (
+                len(calls) or 1
+            )
+        elif hasattr(
+            inner, "dilation_rate"
+        ):  # as keras.ops.conv, which takes its kernels
+            sizes = [np.floor_divide(kernel.shape[:2], 2) for kernel in _arrays(calls)]
+            radius += int(sum(np.max(size * inner.dilation_rate) for size in sizes))
     return radius
 
 
@@ -162,6 +167,20 @@ def _nodes(model):
         return {layer["config"]["name"]: layer["inbound_nodes"] for layer in layers}
     except Exception:  # of a class of somebody's own
         return {}
+
+
+def _arrays(calls):
+    """The arrays among the arguments of calls."""
+    arrays = []
+
+    def look(part):
+        if isinstance(part, dict) and part.get("class_name") == "__numpy__":
+            arrays.append(np.array(part["config"]["value"]))
+            return False  # not into its numbers
+        return None
+
+    keras.tree.traverse(look, calls)
+    return arrays
 
 
 def _names(calls):

@@ -165,8 +165,9 @@ def _load_packaged(network):
         try:
             with np.load(cached) as arrays:  # without pickles
                 return [arrays[name] for name in arrays.files]
-        except (ValueError, OSError, zipfile.BadZipFile):
-            cached.unlink()
+        except (EOFError, ValueError, OSError, zipfile.BadZipFile):
+            with contextlib.suppress(OSError):
+                cached.unlink()
     path = _packaged(network)
     if path is None:
         raise ValueError(

@@ -53,8 +53,11 @@ def _problem_of(path):
         return f"{path}: this is a folder."
     if not path.is_file():
         return no_such_network(path)
-    with open(path, "rb") as file:
-        start = file.read(len(HDF5))
+    try:
+        with open(path, "rb") as file:
+            start = file.read(len(HDF5))
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}."
     if start == HDF5:
         return _problem_of_hdf5(path)
     if not zipfile.is_zipfile(path):

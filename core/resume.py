@@ -21,6 +21,7 @@ class State:
     pixels: str = ""  # a hash of those of DATASET
     compiled: str = ""  # the names of the losses and optimisers
     trainable: list = dataclasses.field(default_factory=list)  # a bool for each weight
+    precision: str = ""  # Keras' policy
 
 
 def read_state(path):
@@ -59,6 +60,12 @@ def find_changes(run, values, old, found):
     before, now = found.compiled, run.state.compiled
     if before not in ("", now):
         return [f"The loss and optimiser changed from {before} to {now}"]
+    before, now = found.precision, run.state.precision
+    if "mixed_float16" in (before, now) and before not in (
+        "",
+        now,
+    ):  # scales its losses
+        return [f"The precision changed from {before} to {now}"]
     same_shapes = [v.shape for v in values] == [
         tuple(v.shape) for v in variables_of(run.model)
     ]
@@ -81,10 +88,13 @@ def optimizers_of(model):
 
 def describe_compiled(model):
     """The names of the losses and optimisers of a model, as text."""
-    losses = keras.tree.flatten(getattr(model, "loss", None) or [])
-    names = [each if isinstance(each, str) else _name_of(each) for each in losses]
+    parts = keras.tree.flatten(getattr(model, "loss", None) or [])
+    for optimizer, _ in optimizers_of(
+        model
+    ):  # in float16 one that scales losses has it
+        parts.append(getattr(optimizer, "inner_optimizer", optimizer))
     return ", ".join(
-        names + [_name_of(optimizer) for optimizer, _ in optimizers_of(model)]
+        part if isinstance(part, str) else _name_of(part) for part in parts
     )
 
 

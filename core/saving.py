@@ -88,6 +88,9 @@ def fitting(attached, format):
             "with it do not open everywhere: colours may look different."
         )
         left.profile = None
+    if left.profile and format == "WEBP" and left.profile[16:20] == b"GRAY":
+        notes.append("Its colour profile is one for grey, and was left out.")
+        left.profile = None
     if len(left.exif) and len(left.exif.tobytes()) > able.exif:
         notes.append(f"Its EXIF data was left out: {format} cannot hold that much.")
         left.exif = Image.Exif()

@@ -117,7 +117,11 @@ def test_pictures_to_train_and_to_validate_must_hold_a_patch(tmp_path, make_pict
 
 def test_names_are_those_of_files_or_numbers(tmp_path, make_pictures):
     make_pictures(tmp_path, ["b.png", "a é.png"])
-    assert data.load(tmp_path, "all", 2)
+    pairs = data.load(tmp_path, "all", 2)
+    assert [pathlib.Path(n).name for n in pairs.pictures.names] == ["a é.png", "b.png"]
+    plain = pairs.take(2)  # of which no names are known
+    _, first = results.compare({}, plain)
+    assert len(first["bicubic"]) == 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")

@@ -223,6 +223,42 @@ def test_own_lr_elsewhere_is_not_passed_over(own_pairs, name, hint):
         data.load(folder, "train", 2)
 
 
+def test_brackets_in_the_names_of_own_pairs_are_no_pattern(tmp_path, make_pictures):
+    stems = ["a1", "a[1]"]
+    make_pictures(tmp_path / "DIV2K_train_HR", [f"{stem}.png" for stem in stems])
+    lr = tmp_path / "DIV2K_train_LR_bicubic/X2"
+    make_pictures(lr, [f"{stem}x2.png" for stem in stems], size=(24, 20))
+    pairs = datasets.find_splits(tmp_path, 2, ("bicubic",))["train"]().pairs
+    assert [(p.hr.stem, p.lr.stem) for p in pairs] == [(s, f"{s}x2") for s in stems]
+
+
+def test_tests_beside_the_folders_of_div2k(tmp_path, make_pictures, capsys):
+    """In pairs where there are some. DIV2K's own has LR alone."""
+    make_pictures(tmp_path / "DIV2K_train_HR", ["1.png", "2.png"])
+    lr = make_pictures(tmp_path / "DIV2K_test_LR_bicubic/X2", ["3x2.png"], (24, 20))
+    (tmp_path / "DIV2K_test_LR_bicubic_X2.zip").touch()
+    assert len(data.load(tmp_path, "train", 2)) == 2
+    assert f"Left out: {lr / '3x2.png'}, LR without HR." in capsys.readouterr().out
+    with pytest.raises(ValueError, match="has no split 'test'|no .*test"):
+        data.load(tmp_path, "test", 2)
+    make_pictures(tmp_path / "DIV2K_test_HR", ["3.png"])
+    (pair,) = datasets.find_splits(tmp_path, 2, ("bicubic",))["test"]().pairs
+    assert (pair.hr.name, pair.lr.name) == ("3.png", "3x2.png")
+
+
+def test_what_lies_beside_the_folders_of_div2k_is_named(
+    tmp_path, make_pictures, capsys
+):
+    make_pictures(tmp_path / "DIV2K_train_HR", ["1.png", "2.png"])
+    (tmp_path / "DIV2K_train_HR/raw.dng").touch()
+    make_pictures(tmp_path / "Flickr2K_HR", ["3.png"])
+    make_pictures(tmp_path, ["4.png"])
+    assert len(data.load(tmp_path, "train", 2)) == 2
+    out = capsys.readouterr().out
+    assert f"Left out: {tmp_path / '4.png'} and 1 more, not in one of DIV2K's" in out
+    assert "1 .dng" in out
+
+
 def test_own_lr_in_the_folders_of_div2k_that_is_odd(own_pairs):
     folder = own_pairs("DIV2K_{part}_LR_bicubic/X2/{number}.png")
     lr = folder / "DIV2K_train_LR_bicubic/X2/0001.png"

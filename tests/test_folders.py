@@ -301,8 +301,8 @@ def test_folder_that_cannot_be_opened_is_left_out(
     assert len(names(tmp_path, "all")) == 2
     note = f"Left out: {tmp_path / 'lost+found'}, which cannot be opened.\n"
     assert note in capsys.readouterr().out
-    assert [*files_below(tmp_path / "lost+found")] == []
-    assert capsys.readouterr().out == note
+    found = [path.name for path in files_below(tmp_path)]
+    assert found == ["a.png", "b.png", "lost+found"]
 
 
 @pytest.mark.parametrize("locked", ["LR", "val", "test"])

@@ -61,6 +61,19 @@ def test_radius_counts_wrapped_kernels_and_pools_of_keras_ops():
     assert graphs.receptive_radius(model) == farthest(model) == 2 + 2 + 3
 
 
+def test_radius_counts_kernels_that_keras_ops_take():
+    inputs = keras.Input((None, None, 3))
+    x = keras.ops.conv(inputs, np.ones((9, 5, 3, 3), np.float32), padding="same")
+    kernel = np.ones((5, 5, 3, 1), np.float32)
+    x = keras.ops.depthwise_conv(x, kernel, padding="same", dilation_rate=2)
+    point = np.ones((1, 1, 3, 3), np.float32)
+    kernel = np.ones((3, 3, 3, 1), np.float32)
+    x = keras.ops.separable_conv(x, kernel, point, padding="same")
+    outputs = keras.ops.image.gaussian_blur(x, (5, 5))
+    model = keras.Model(inputs, outputs)
+    assert graphs.receptive_radius(model) == farthest(model) == 4 + 4 + 1 + 2
+
+
 def conv(filters=3, size=3, **settings):
     return keras.layers.Conv2D(filters, size, padding="same", **settings)
 

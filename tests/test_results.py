@@ -114,6 +114,9 @@ def test_more_pictures_can_be_drawn_than_printed(
     _, first = results.compare({"net": tiny_network(2)}, pairs)
     results.draw_first(first, pairs, tmp_path / "comparison.png")
     assert len(list(tmp_path.glob("comparison*.png"))) == 3
+    # None of an earlier report stays.
+    results.draw_first(first, pairs.take(1), tmp_path / "comparison.png")
+    assert len(list(tmp_path.glob("comparison*.png"))) == 1
     assert capsys.readouterr().out.count(".png ") == 1
 
 

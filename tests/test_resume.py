@@ -49,3 +49,6 @@ def test_losses_and_optimisers_have_names(loss, names, tiny_network):
     model = tiny_network(2)
     model.compile("adam", loss)
     assert resume.describe_compiled(model) == names
+    scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam())
+    model.compile(scaled, loss)
+    assert resume.describe_compiled(model) == names

@@ -105,6 +105,9 @@ def test_large_profiles_are_left_out_where_pillow_would_not_read_them(tmp_path):
         path = written(tmp_path, format, noise(9, 12, 3), left)
         kept = images.read(path).attached.profile == profile
         assert kept == (format != "PNG") == (not notes)
+    grey = bytes(16) + b"GRAY" + bytes(100)  # WebP is always RGB
+    left, notes = saving.fitting(Attached(profile=grey), "WEBP")
+    assert left.profile is None and "is one for grey" in notes[0]
     assert saving.fitting(Attached(profile=profile), "PNG")[1] == [
         "Its colour profile of 1.0 MB was left out, since PNG files with it do not open "
         "everywhere: colours may look different."

@@ -56,6 +56,12 @@ def test_values_are_literals_or_plain_words(edit, value):
     assert changed == value and type(changed) is type(value)
 
 
+def test_none_takes_the_place_of_a_file_that_the_script_names():
+    namespace = {"INITIAL_WEIGHTS": "a.keras", "DATASET": "a"}
+    settings.change(namespace, [*namespace], ["INITIAL_WEIGHTS=None", "DATASET=None"])
+    assert namespace == {"INITIAL_WEIGHTS": None, "DATASET": "None"}
+
+
 @pytest.mark.parametrize("text", ["(2, 4)", "2,4"])
 def test_tuples_of_numbers(text):
     namespace = {"SCALES": (2, 3, 4)}

@@ -489,7 +489,7 @@ def test_start_stands_in_history_curve_and_table(further, smooth_pictures, monke
         lr, hr = lr[y : y + 12, x : x + 12], hr[2 * y : 2 * y + 24, 2 * x : 2 * x + 24]
         sr = upscale.upscale(network, lr.numpy())
         scores.append(metrics.psnr(hr.numpy(), sr, shave=2, luma=True))
-    np.testing.assert_allclose(float(first["val_psnr"]), np.mean(scores), atol=1e-3)
+    np.testing.assert_allclose(float(first["val_psnr"]), np.mean(scores), atol=0.02)
     assert max(float(row["val_psnr"]) for row in epochs) > float(first["val_psnr"])
     assert [row["epoch"] for row in drawn[0][0]][:1] == [0]
     assert_same_weights(folder / "start.keras", start)

@@ -25,7 +25,7 @@ import os
 import subprocess
 import sys
 
-if not os.path.exists("requirements.txt"):
+if not os.path.exists("core/tiles.py"):
     clone = ["git", "clone", "--depth", "1", {address!r}, "project"]
     subprocess.run(clone, check=True)
     os.chdir("project")

@@ -13,7 +13,6 @@ import argparse
 import importlib
 import os
 import pathlib
-import shutil
 import sys
 import zipfile
 
@@ -160,10 +159,11 @@ def keep_start(path, results):
             f"first run weights/train.py {path.stem}. weights/README.md says which "
             "pictures it learned from."
         )
+    start = path.read_bytes()
     if not kept.exists():
         with whole_file(kept) as part:
-            shutil.copyfile(path, part)
-    if kept.read_bytes() != path.read_bytes():
+            part.write_bytes(start)
+    if kept.read_bytes() != start:
         raise ValueError(
             f"{path} has changed since the run in {results} started: move that folder away."
         )
