@@ -164,15 +164,6 @@ def choose_networks(named, scale):
     return paths, networks
 
 
-def prepare_output(folder):
-    """Makes the folder, and removes the drawings of an earlier run from it."""
-    with named_errors(f"--output {folder}"):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "comparison.png").unlink(missing_ok=True)
-        for drawing in folder.glob("comparison_[2-9].png"):  # may be fewer this time
-            drawing.unlink()
-
-
 def _with_options(sentence):
     """The sentence with the options of this command for the constants of scripts."""
     for constant, option in OPTIONS.items():
@@ -196,8 +187,7 @@ def main():
             raise ValueError(
                 f"--self-ensemble {unknown.pop()}: not one of {[*networks]}."
             )
-        degradation = tuple(name.strip() for name in options.degradation.split(","))
-        pairs = data.load(options.data, options.split, scale, degradation)
+        pairs = data.load(options.data, options.split, scale, options.degradation)
         if scale == 1 and all((lr == hr).all() for lr, hr in pairs.as_numpy_iterator()):
             raise ValueError(
                 f"--data {options.data}: LR equals HR, so that there is nothing to compare. "
@@ -205,7 +195,8 @@ def main():
                 "its own."
             )
         warn_of_learned(paths, pairs)
-        prepare_output(options.output)
+        with named_errors(f"--output {options.output}"):
+            options.output.mkdir(parents=True, exist_ok=True)
         scores, first = results.compare(networks, pairs, options.self_ensemble)
         print(f"{hardware.describe()}, networks in float32")
         metrics.print_table(scores)

@@ -81,8 +81,8 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
             network on a benchmark.
         scale: integer factor between LR and HR. HR is cropped to a multiple of it.
         degradation: how LR is made where the dataset does not bring it: one of
-            `DEGRADATIONS`; for DIV2K one of `core.folders.TRACKS`, its own; or a tuple
-            of several, which take turns from picture to picture.
+            `DEGRADATIONS`; for DIV2K one of `core.folders.TRACKS`, its own; or several,
+            as a tuple or "bicubic,web", which take turns from picture to picture.
         smallest: side in pixels that all LR pictures must have, such as that of the
             patches. Smaller ones are left out of `"flowers"`, and an error elsewhere.
 
@@ -159,7 +159,9 @@ def _warn_of_scores(train, validation, test):
             "With so few pictures to validate on, it is partly chance which epoch counts as "
             "the best. Ten or more are better, in a folder validation/ beside train/."
         )
-    twins = decoded.find_twins(validation, train) | decoded.find_twins(test, train)
+    twins = decoded.find_duplicates(validation, train) | decoded.find_duplicates(
+        test, train
+    )
     for scored, trained in list(twins.items())[:1]:
         print(
             f"Warning: {len(twins)} of the pictures to score are also trained on, such as "
@@ -186,8 +188,9 @@ def _brings_lr(source):
 
 
 def _tuple_of(degradation):
-    several = isinstance(degradation, (tuple, list))
-    return tuple(degradation) if several else (degradation,)
+    if not isinstance(degradation, (tuple, list)):
+        degradation = str(degradation).split(",")
+    return tuple(str(name).strip() for name in degradation)
 
 
 def _find_splits(dataset, scale, degradation):
@@ -195,11 +198,9 @@ def _find_splits(dataset, scale, degradation):
     for name in degradations or [degradation]:
         if name not in (*DEGRADATIONS, *datasets.TRACKS):
             own = [track for track in datasets.TRACKS if track not in DEGRADATIONS]
-            hint = " Several are set with DEGRADATION=\"'bicubic', 'realistic'\"."
-            hint = hint if "," in str(name) else ""
             raise ValueError(
                 f"DEGRADATION = {name!r} is not one of {', '.join(DEGRADATIONS)}, nor, for "
-                f"DIV2K, of {', '.join(own)}.{hint}"
+                f"DIV2K, of {', '.join(own)}."
             )
     if not isinstance(scale, (int, np.integer)) or scale < 1:
         raise ValueError(f"SCALE = {scale!r} is not a whole number above 0.")
@@ -442,12 +443,11 @@ def main():
     parser.add_argument("--degradation", default="bicubic", help="one, or several: a,b")
     parser.add_argument("--output", default="results", help="folder for the picture")
     options = parser.parse_args()
-    degradation = tuple(name.strip() for name in options.degradation.split(","))
     path = expand_home(options.dataset)
     picture = pathlib.Path(options.output) / f"pairs_{path.name}_x{options.scale}.png"
     warnings.filterwarnings("ignore", module="PIL")  # whose warnings name no file
     try:
-        splits = _find_splits(options.dataset, options.scale, degradation)
+        splits = _find_splits(options.dataset, options.scale, options.degradation)
         names = ["train", "validation", *(["test"] if "test" in splits else [])]
         if "test" in splits and "train" not in splits:  # a benchmark
             names = ["test"]

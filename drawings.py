@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from core.files import whole_file
+from core.files import atomic_write
 from core.pixels import scale_between
 
 DPI = 100
@@ -189,5 +189,5 @@ def mark(axes, detail):
 
 
 def _save(figure, path):
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, dpi=DPI)

@@ -30,7 +30,7 @@ if __name__ == "__main__":
 import numpy as np
 
 from core import calibration, web
-from core.files import named_errors, no_such_network, whole_file
+from core.files import named_errors, no_such_network, atomic_write
 
 SUFFIXES = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx", "web": ""}
 TOLERANCE = 0.05  # grey levels
@@ -103,7 +103,7 @@ def export(
         options["converter"] = _converter_settings(precision, shown)
     if layout == "nchw":
         options["channels_first"] = True
-    with whole_file(output) as part, _errors_of_runtimes(model, format):
+    with atomic_write(output) as part, _errors_of_runtimes(model, format):
         try:
             run = RUNTIMES[format](model, part, signature, **options)
         except ImportError as error:

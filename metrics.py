@@ -17,7 +17,7 @@ import hardware
 from core import imagenet, pixels, scoring
 from core import lpips as perceptual
 from core import niqe as natural
-from core.batch_scores import PSNR, SSIM
+from core.keras_metrics import PSNR, SSIM
 from core.networks import count_parameters
 from core.tiles import enlarge
 

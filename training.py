@@ -24,8 +24,8 @@ import numpy as np
 import drawings
 import hardware
 from core import decoded, interrupts, state
-from core.files import expand_home, named_errors, remove_parts, write_csv
-from core.keras_files import foreign_part
+from core.files import expand_home, named_errors, remove_partial_files, write_csv
+from core.keras_files import unserializable_part
 from core.networks import (
     load_initial_weights,
     load_model,
@@ -250,7 +250,7 @@ def open_run(
     _build_optimizers(model)
     if hardware.is_first():
         run.lock = _lock(folder)
-        remove_parts(folder)
+        remove_partial_files(folder)
     restored, changes = _restore(run)
     if not restored:  # before the folder is moved aside: the files may lie in it
         given = [(network, path) for network, path in initial or [] if path]
@@ -275,7 +275,7 @@ def open_run(
 def _refuse_what_cannot_resume(model, steps, networks):
     """Refuses what could not be saved, or not be resumed."""
     for name, network in networks.items():
-        if part := foreign_part(network):
+        if part := unserializable_part(network):
             raise ValueError(
                 f"{name}.keras could not be loaded again, since the network has {part}: "
                 "use Keras' own layers and functions, or keras.ops, in its place."

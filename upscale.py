@@ -89,8 +89,8 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from core import images
-from core.files import files_below, named_errors, whole_file
-from core.networks import load_network, mix, scale_and_channels
+from core.files import files_below, named_errors, atomic_write
+from core.networks import interpolate, load_network, scale_and_channels
 from core.pixels import BEYOND, to_samples, to_uint8
 from core.precision import choose
 from core.saving import FORMATS, fitting, write
@@ -159,16 +159,18 @@ def upscale_file(
     height, width = picture.rgb.shape[:2]
     size = max(1, round(width * scale)), max(1, round(height * scale))
     _check_target(format, picture, source, target, size)  # before the long work
-    attached, lost = fitting(picture.attached, format)
-    dtype = FORMATS[format].deepest if picture.deep else np.uint8
+    metadata, lost = fitting(picture.metadata, format)
+    dtype = FORMATS[format].dtype if picture.high_bit_depth else np.uint8
     notes = picture.notes + lost
-    if picture.deep and dtype == np.uint8:
+    if picture.high_bit_depth and dtype == np.uint8:
         notes.append(f"It has more than 8 bits per channel, of which {format} holds 8.")
     rgb = picture.rgb
     if picture.alpha is not None and not keep_hidden:
         rgb, note = _fill_hidden(rgb, picture.alpha)
         notes += note
-    if picture.deep and rgb.max() <= BEYOND:  # which would look like pixels from 0 to 1
+    if (
+        picture.high_bit_depth and rgb.max() <= BEYOND
+    ):  # which would look like pixels from 0 to 1
         rgb = to_uint8(rgb)
         notes.append("It is almost black: 8 of its bits were used.")
     samples = upscale(model, rgb, self_ensemble, tile, progress, dtype, precision)
@@ -178,9 +180,9 @@ def upscale_file(
     if picture.alpha is not None:
         alpha = to_samples(_resize(picture.alpha[..., None], size), dtype)
         samples = np.concatenate([samples, alpha], axis=-1)
-    _note_size(attached.exif, size)
-    with whole_file(target) as part:
-        write(part, format, samples, attached)
+    _note_size(metadata.exif, size)
+    with atomic_write(target) as part:
+        write(part, format, samples, metadata)
     return " ".join(notes)
 
 
@@ -398,7 +400,11 @@ def load_with_sharpness(path, sharpness=0.0):
         `keras.Model`.
     """
     edsr = load_network(path)
-    return mix(edsr, load_network(srgan_of(path)), sharpness) if sharpness else edsr
+    return (
+        interpolate(edsr, load_network(srgan_of(path)), sharpness)
+        if sharpness
+        else edsr
+    )
 
 
 def _percent_bar():

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 import data
 import metrics
 from core import imagenet
-from core.files import whole_file
-from core.networks import load_network, mix, scale_and_channels
+from core.files import atomic_write
+from core.networks import interpolate, load_network, scale_and_channels
 
 STOPS = (0, 0.25, 0.5, 0.75, 1)
 
@@ -42,7 +42,7 @@ def draw(rows, path):
     axes.set(title="bicubic, and --sharpness 0 to 1")
     axes.margins(0.1)
     axes.grid(alpha=0.3)
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, dpi=100)
 
 
@@ -59,7 +59,7 @@ def main():
         faithful, sharp = map(load_network, (options.faithful, options.sharp))
         scale, _ = scale_and_channels(faithful)
         pairs = data.load(options.pictures, "all", scale)
-        networks = {stop: mix(faithful, sharp, stop) for stop in STOPS}
+        networks = {stop: interpolate(faithful, sharp, stop) for stop in STOPS}
     except ValueError as error:
         sys.exit(f"dial.py: {error}")
     rows = {}

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from core.graphs import call_layers, once
+from core.graphs import cached_per_model, call_layers
 from core.networks import scale_and_channels
 from core.pixels import cubic, luma
 
@@ -23,7 +23,7 @@ def for_rgb(model):
     return model if channels == 3 else _with_colours(model, scale)
 
 
-@once
+@cached_per_model
 def _with_colours(model, scale):
     rgb, y = (keras.Input((None, None, channels)) for channels in (3, 1))
     # Cb and Cr are differences to Y. So RGB without its Y is enlarged, and gets the new one.

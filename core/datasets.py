@@ -18,7 +18,13 @@ from core.files import cache_folder, expand_home
 from core.folders import TRACKS, pair_files
 from core.leaves import draw_files
 from core.pairs import Pair
-from core.sources import Example, Source, source_of_files, splits_of_files, take_turns
+from core.sources import (
+    Example,
+    Source,
+    source_of_files,
+    splits_of_files,
+    assign_degradations,
+)
 
 # Drawn pictures: how many for each split, and the side of each in pixels.
 LEAVES = {"train": 300, "validation": 20}
@@ -149,7 +155,7 @@ def _div2k_source(builders, split, degradations):
 def _open_flowers(scale, degradations):
     """TFDS' tf_flowers, its first 600 held out."""
     # Refuses DIV2K's own degradations before the download.
-    take_turns([Pair("flowers", None)] * len(degradations), degradations)
+    assign_degradations([Pair("flowers", None)] * len(degradations), degradations)
     builder = _prepare("tf_flowers", "flowers")
     splits = {"train": "train[600:]", "validation": "train[:600]"}
     return {
@@ -251,7 +257,7 @@ def _open_leaves(scale, degradations):
 
     def drawn(split):
         pairs = pair_files(_draw_leaves_folder(split), scale)
-        return source_of_files(take_turns(pairs, degradations))
+        return source_of_files(assign_degradations(pairs, degradations))
 
     splits = {split: functools.partial(drawn, split) for split in LEAVES}
     return {**splits, **splits_of_files(test, degradations)}

@@ -175,7 +175,7 @@ def fingerprint(datasets):
     return _digest(repr(content).encode())
 
 
-def find_twins(pairs, others):
+def find_duplicates(pairs, others):
     """The pictures of one dataset from `as_dataset` that are in another as well: dict from
     their names to those in the other."""
     names = dict(zip(others.pictures.digests[:, 0], others.pictures.names))

@@ -10,7 +10,7 @@ import uuid
 
 
 @contextlib.contextmanager
-def whole_file(path):
+def atomic_write(path):
     """Writes a file whole or not at all, or a folder that is new.
 
     Args:
@@ -47,8 +47,8 @@ def whole_file(path):
                     folder.rmdir()
 
 
-def remove_parts(folder):
-    """Removes what `whole_file` left in a folder when its process was killed."""
+def remove_partial_files(folder):
+    """Removes what `atomic_write` left in a folder when its process was killed."""
     for left in folder.rglob(".*.part.*"):
         left.unlink()
 
@@ -84,7 +84,7 @@ def write_csv(path, rows):
         rows: list of dicts. What is None or missing in one becomes an empty cell.
     """
     with (
-        whole_file(path) as part,
+        atomic_write(path) as part,
         # Names of files may be no UTF-8.
         open(part, "w", newline="", encoding="utf-8", errors="replace") as file,
     ):

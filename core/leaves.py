@@ -7,7 +7,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from PIL import Image, ImageFilter
 
-from core.files import whole_file
+from core.files import atomic_write
 from core.pixels import to_uint8
 
 # benchmarks/drawn.py varies these. Two numbers are a range.
@@ -47,7 +47,7 @@ def draw_files(seeds, size):
 
 def _draw_file(path, size, seed):
     image = Image.fromarray(draw_leaves(size, seed))
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         image.save(part, compress_level=1)
     return path
 

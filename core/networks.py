@@ -6,8 +6,8 @@ import math
 import keras
 import numpy as np
 
-from core.files import whole_file
-from core.graphs import inner_part, once
+from core.files import atomic_write
+from core.graphs import cached_per_model, hidden_layers
 from core.keras_files import leave_out_initializers, load_model
 
 # Whatever keras.json says, which often stems from another project.
@@ -69,7 +69,7 @@ def save_model(model, path):
         model: functional `keras.Model`.
         path: `pathlib.Path` of the file.
     """
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         float32_copy(model).save(part)
         leave_out_initializers(part)
 
@@ -110,10 +110,10 @@ def in_precision(model, policy):
     return model
 
 
-@once
+@cached_per_model
 def _in_precision(model, policy):
     """None where nothing is to be changed."""
-    part = inner_part(model)
+    part = hidden_layers(model)
     wanted = {
         layer.name: policy if layer.name in part else "float32"
         for layer in model.layers
@@ -148,7 +148,7 @@ def _clone(model, policy_of):
     return keras.models.clone_model(uncompiled, clone_function=clone, recursive=True)
 
 
-def mix(first, second, share):
+def interpolate(first, second, share):
     """The mean of two networks: both in one network that lies between them.
 
     It works where the second was trained from the first (Wang et al. 2018, "ESRGAN",
@@ -206,7 +206,7 @@ def as_network(model):
     return model if simple else _simplified(model)
 
 
-@once
+@cached_per_model
 def _simplified(model):
     return keras.Model(_only(model.inputs), _only(model.outputs), name=model.name)
 
@@ -215,7 +215,7 @@ def _only(tensors):
     return tensors[0] if len(tensors) == 1 else tensors
 
 
-@once
+@cached_per_model
 def scale_and_channels(model):
     """Reads off a network how much it enlarges, and whether it takes RGB or luma.
 

@@ -48,7 +48,7 @@ COPY_WORDS = {*ROLES} | {
 Place = collections.namedtuple("Place", "split role scale rest")
 
 # HR path, LR path or None, the names of the folders that it is kept together with, and how
-# LR is made (see `core.sources.take_turns`).
+# LR is made (see `core.sources.assign_degradations`).
 Pair = collections.namedtuple("Pair", "hr lr group degradation", defaults=[(), None])
 
 EXPECTED = (

@@ -13,14 +13,14 @@ import numpy as np
 import tifffile
 from PIL import ExifTags, Image
 
-from core.attached import EXIF, GPS, TIFF_TAGS
+from core.metadata import EXIF, GPS, TIFF_TAGS
 
 
 @dataclasses.dataclass(frozen=True)
 class Format:
     """What a format can hold."""
 
-    deepest: type = np.uint8  # type of the samples
+    dtype: type = np.uint8  # type of the samples
     largest: float = math.inf  # side in pixels
     alpha: bool = True
     profile: float = math.inf  # bytes of a colour profile
@@ -33,8 +33,8 @@ FORMATS = {
         largest=65500, alpha=False, profile=255 * 65519, exif=65533, density=65535
     ),
     # Larger profiles can be written, but Pillow would not open the file.
-    "PNG": Format(deepest=np.uint16, profile=2**20, density=2**31 * 0.0254),
-    "TIFF": Format(deepest=np.uint16, density=2**31),
+    "PNG": Format(dtype=np.uint16, profile=2**20, density=2**31 * 0.0254),
+    "TIFF": Format(dtype=np.uint16, density=2**31),
     "WEBP": Format(largest=16383, density=0),
 }
 
@@ -42,7 +42,7 @@ FORMATS = {
 PNG_LEVEL = 4  # in less than half the time of zlib's own 6, files are 2% larger
 
 
-def write(path, format, samples, attached):
+def write(path, format, samples, metadata):
     """Writes a picture.
 
     Args:
@@ -50,14 +50,14 @@ def write(path, format, samples, attached):
         format: a key of `FORMATS`.
         samples: uint8 or, where the format can hold it, uint16 array [H, W, C]: grey, grey
             and alpha, RGB, or RGB and alpha.
-        attached: `Attached`, of which all that `fitting` leaves is written.
+        metadata: `Metadata`, of which all that `fitting` leaves is written.
     """
     if format == "PNG":
-        _write_png(path, samples, attached)
+        _write_png(path, samples, metadata)
     elif format == "TIFF":
-        _write_tiff(path, samples, attached)
+        _write_tiff(path, samples, metadata)
     else:
-        x, y = attached.density or (0, 0)
+        x, y = metadata.density or (0, 0)
         dpi = {"dpi": (round(x), round(y))} if x and format == "JPEG" else {}
         subsampling = {"subsampling": 0} if format == "JPEG" else {}
         buffer = io.BytesIO()  # where a disk is full, Pillow cuts a JPEG off silently
@@ -65,21 +65,21 @@ def write(path, format, samples, attached):
             buffer,
             format=format,
             quality=95,
-            exif=attached.exif,
-            icc_profile=attached.profile,
+            exif=metadata.exif,
+            icc_profile=metadata.profile,
             **subsampling,
             **dpi,
         )
         path.write_bytes(buffer.getbuffer())
 
 
-def fitting(attached, format):
+def fitting(metadata, format):
     """What of a picture's belongings a format can hold.
 
     Returns:
-        (`Attached`, notes): what is left, and what was left out, in sentences.
+        (`Metadata`, notes): what is left, and what was left out, in sentences.
     """
-    left, notes = dataclasses.replace(attached), []
+    left, notes = dataclasses.replace(metadata), []
     able = FORMATS[format]
     if left.profile and len(left.profile) > able.profile:
         megabytes = len(left.profile) / 1e6
@@ -116,7 +116,7 @@ def _image(samples):
     return Image.fromarray(_grey_flat(samples))
 
 
-def _write_png(path, samples, attached):
+def _write_png(path, samples, metadata):
     # Pillow writes no 16-bit colours, and leaves out some of the chunks.
     if samples.dtype == np.uint16:
         png = imagecodecs.png_encode(_grey_flat(samples), level=PNG_LEVEL)
@@ -124,17 +124,17 @@ def _write_png(path, samples, attached):
         buffer = io.BytesIO()
         _image(samples).save(buffer, "PNG", compress_level=PNG_LEVEL)
         png = buffer.getvalue()
-    chunks = dict(attached.chunks)
-    if attached.profile:
-        chunks[b"iCCP"] = b"icc\0\0" + zlib.compress(attached.profile)
-    if attached.density:
-        x, y = (max(1, round(value / 0.0254)) for value in attached.density)
-        if attached.aspect:  # in whole numbers
-            ratio = fractions.Fraction(attached.density[0] / attached.density[1])
+    chunks = dict(metadata.chunks)
+    if metadata.profile:
+        chunks[b"iCCP"] = b"icc\0\0" + zlib.compress(metadata.profile)
+    if metadata.density:
+        x, y = (max(1, round(value / 0.0254)) for value in metadata.density)
+        if metadata.aspect:  # in whole numbers
+            ratio = fractions.Fraction(metadata.density[0] / metadata.density[1])
             x, y = ratio.limit_denominator(10**4).as_integer_ratio()
-        chunks[b"pHYs"] = struct.pack(">IIB", x, y, not attached.aspect)
-    if len(attached.exif):
-        chunks[b"eXIf"] = attached.exif.tobytes().removeprefix(b"Exif\0\0")
+        chunks[b"pHYs"] = struct.pack(">IIB", x, y, not metadata.aspect)
+    if len(metadata.exif):
+        chunks[b"eXIf"] = metadata.exif.tobytes().removeprefix(b"Exif\0\0")
     with open(path, "wb") as file:
         file.write(png[:33])  # the signature and IHDR, which come first
         for name, data in chunks.items():
@@ -143,15 +143,15 @@ def _write_png(path, samples, attached):
         file.write(memoryview(png)[33:])
 
 
-def _write_tiff(path, samples, attached):
+def _write_tiff(path, samples, metadata):
     numbers = [ExifTags.Base[name].value for name in TIFF_TAGS]
-    texts = {n: attached.exif[n] for n in numbers if attached.exif.get(n)}
+    texts = {n: metadata.exif[n] for n in numbers if metadata.exif.get(n)}
     tags = [
         (number, "s", 0, text if isinstance(text, bytes) else str(text), True)
         for number, text in texts.items()
     ]
     channels = samples.shape[-1]
-    unit = tifffile.RESUNIT.NONE if attached.aspect else tifffile.RESUNIT.INCH
+    unit = tifffile.RESUNIT.NONE if metadata.aspect else tifffile.RESUNIT.INCH
     tifffile.imwrite(
         path,
         _grey_flat(samples),
@@ -159,9 +159,9 @@ def _write_tiff(path, samples, attached):
         extrasamples=["unassalpha"] if channels in (2, 4) else None,
         compression="zlib",
         predictor=True,
-        iccprofile=attached.profile,
-        resolution=attached.density,
-        resolutionunit=unit if attached.density else None,
+        iccprofile=metadata.profile,
+        resolution=metadata.density,
+        resolutionunit=unit if metadata.density else None,
         extratags=tags,
         metadata=None,
         software=False,

@@ -33,13 +33,13 @@ def splits_of_files(splits, degradations, notes=()):
     """From lists of `Pair` to functions that give a `Source`."""
     return {
         split: functools.partial(
-            source_of_files, take_turns(pairs, degradations), notes
+            source_of_files, assign_degradations(pairs, degradations), notes
         )
         for split, pairs in splits.items()
     }
 
 
-def take_turns(pairs, degradations):
+def assign_degradations(pairs, degradations):
     """Says of each `Pair` how LR is made: by one degradation after the other."""
     turns = []
     for pair, degradation in zip(pairs, itertools.cycle(degradations)):
@@ -74,7 +74,7 @@ def _read_files(*paths):
     """Reads HR, and LR if there is one."""
     pictures = [path and read(path) for path in paths]
     hr, lr = pictures
-    if lr and hr.deep and lr.deep and hr.assumed != lr.assumed:
+    if lr and hr.high_bit_depth and lr.high_bit_depth and hr.assumed != lr.assumed:
         ranges = [picture.assumed or "Its range is whole." for picture in pictures]
         raise ValueError(
             f"{paths[0]} and {paths[1]} would be read over different ranges (HR: "
@@ -83,7 +83,7 @@ def _read_files(*paths):
     pixels = [
         picture and to_8_bits(picture, path) for picture, path in zip(pictures, paths)
     ]
-    if lr and hr.deep != lr.deep:
+    if lr and hr.high_bit_depth != lr.high_bit_depth:
         _refuse_other_brightness(pixels, paths, hr.assumed or lr.assumed)
     return pixels
 

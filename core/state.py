@@ -6,7 +6,7 @@ import zipfile
 
 import numpy as np
 
-from core.files import whole_file
+from core.files import atomic_write
 
 FILE = "state.npz"  # its name in the folder of a run
 
@@ -19,7 +19,7 @@ def write(path, arrays, facts):
         arrays: list of arrays.
         facts: dict that JSON can hold.
     """
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         np.savez(part, *arrays, meta=json.dumps(facts))
 
 

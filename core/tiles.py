@@ -9,7 +9,7 @@ import numpy as np
 
 from core import precision as precisions
 from core.colours import for_rgb
-from core.graphs import halves, receptive_radius
+from core.graphs import receptive_radius, split_at_upsampling
 from core.networks import as_network, in_precision, scale_and_channels
 from core.pixels import bicubic_resize, check_range, luma, to_samples, to_uint8
 
@@ -59,7 +59,7 @@ def upscale(
     field, at most by a quarter of a tile. Where that is enough, the result is the same as
     from the whole picture at once. A network that looks at the whole picture (RCAN's
     pooling) sees only the tile. What a network does on enlarged pixels, it does in
-    smaller tiles, with a smaller overlap (see `core.graphs.halves`).
+    smaller tiles, with a smaller overlap (see `core.graphs.split_at_upsampling`).
 
     Where a tile does not fit into the memory of the device, smaller ones are tried.
 
@@ -100,7 +100,7 @@ def upscale(
     model = in_precision(model, precisions.choose(precision, "precision")[0])
     height, width = image.shape[:2]
     result = np.empty((height * scale, width * scale, 3), dtype)
-    tile = tile or (TILE if halves(model) else TILE_OF_WHOLE)
+    tile = tile or (TILE if split_at_upsampling(model) else TILE_OF_WHOLE)
     brightest = 0
 
     def enlarge_window(rows, columns, progress):
@@ -261,9 +261,9 @@ def mean_of_turns(enlarge, image):
 
 def _run_halves(model, image, scale, tile, progress):
     """The first half at once, the second in tiles."""
-    if not halves(model):
+    if not split_at_upsampling(model):
         return _run(model, image)
-    first, second = halves(model)
+    first, second = split_at_upsampling(model)
     features = _run(first, image)
     height, width, channels = image.shape
     result = np.empty((height * scale, width * scale, channels), np.float32)

@@ -11,16 +11,16 @@ from helpers import read_csv
 
 def test_whole_file_leaves_nothing_behind_on_failure(tmp_path):
     path = tmp_path / "new" / "file.txt"
-    with files.whole_file(path) as part:
+    with files.atomic_write(path) as part:
         part.write_text("first")
     with pytest.raises(RuntimeError):
-        with files.whole_file(path) as part:
+        with files.atomic_write(path) as part:
             part.write_text("second")
             raise RuntimeError
     assert path.read_text() == "first"
     assert list(path.parent.iterdir()) == [path]
     with pytest.raises(RuntimeError):
-        with files.whole_file(path.parent / "a" / "b" / "file.txt") as part:
+        with files.atomic_write(path.parent / "a" / "b" / "file.txt") as part:
             part.write_text("third")
             raise RuntimeError
     assert list(path.parent.iterdir()) == [path]
@@ -30,7 +30,7 @@ def test_file_that_cannot_be_written_is_named_and_stays_whole(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("whole")
     with pytest.raises(OSError, match="file.txt cannot be written: No space left"):
-        with files.whole_file(path) as part:
+        with files.atomic_write(path) as part:
             part.write_text("half")
             raise OSError(28, "No space left on device")
     assert path.read_text() == "whole" and list(tmp_path.iterdir()) == [path]
@@ -49,7 +49,7 @@ def test_file_in_the_way_of_a_folder_is_named(tmp_path):
         with pytest.raises(
             OSError, match="txt cannot be written: a file is in the way"
         ):
-            with files.whole_file(tmp_path / name):
+            with files.atomic_write(tmp_path / name):
                 pass
     assert (tmp_path / "taken").read_text() == "a file"
 
@@ -59,10 +59,10 @@ def test_parts_left_by_a_kill_are_removed(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("whole")
-        writing = files.whole_file(path)
+        writing = files.atomic_write(path)
         part = writing.__enter__()
         part.write_text("half")
-    files.remove_parts(tmp_path)
+    files.remove_partial_files(tmp_path)
     left = {path.name for path in tmp_path.rglob("*.*")}
     assert left == {"model.keras", "epoch_0001.png"}
 
@@ -112,12 +112,12 @@ def test_cache_needs_a_home_or_keras_home(monkeypatch):
 
 
 def test_new_folder_is_written_whole_or_not_at_all(tmp_path):
-    with files.whole_file(tmp_path / "new" / "folder") as part:
+    with files.atomic_write(tmp_path / "new" / "folder") as part:
         part.mkdir()
         (part / "file").write_text("whole")
     assert (tmp_path / "new/folder/file").read_text() == "whole"
     with pytest.raises(RuntimeError):
-        with files.whole_file(tmp_path / "new" / "other") as part:
+        with files.atomic_write(tmp_path / "new" / "other") as part:
             part.mkdir()
             (part / "file").write_text("half")
             raise RuntimeError

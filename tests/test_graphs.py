@@ -90,7 +90,7 @@ BUILDERS = {
 @pytest.mark.parametrize("name", BUILDERS)
 def test_halves_make_the_whole(name):
     model = random_weights(BUILDERS[name]())
-    first, second = graphs.halves(model)
+    first, second = graphs.split_at_upsampling(model)
     image = noise(2, 9, 12, model.input_shape[-1]).astype(np.float32)
     features = first(image)
     assert features.shape[:3] == image.shape[:3]
@@ -116,13 +116,13 @@ def test_halves_make_the_whole(name):
 )
 def test_networks_without_halves_stay_whole(layers):
     layers = layers[0] if isinstance(layers[0], list) else layers
-    assert graphs.halves(model_of(*layers)) is None
+    assert graphs.split_at_upsampling(model_of(*layers)) is None
 
 
 @pytest.mark.parametrize("of_colours", [False, True])
 def test_network_that_enlarges_at_its_end_stays_whole(of_colours):
     model = espcn.build_espcn(3, filters=(8, 4))
-    assert graphs.halves(for_rgb(model) if of_colours else model) is None
+    assert graphs.split_at_upsampling(for_rgb(model) if of_colours else model) is None
 
 
 def test_a_skip_past_the_cut_moves_the_cut():
@@ -132,7 +132,7 @@ def test_a_skip_past_the_cut_moves_the_cut():
     inner = conv(2, name="inner")(first)
     joined = conv(8, name="outer")(inner) + first
     model = keras.Model(inputs, conv(name="last")(joined))
-    cut = {layer.name for layer in graphs.halves(model)[0].layers}
+    cut = {layer.name for layer in graphs.split_at_upsampling(model)[0].layers}
     assert {"first", "inner", "outer"} <= cut and "last" not in cut
 
 
@@ -144,5 +144,5 @@ class Own(keras.Model):
 def test_a_class_of_somebodys_own_has_no_graph():
     model = Own()
     model(np.zeros((1, 8, 8, 3)))
-    assert graphs.inner_part(model) == set()
+    assert graphs.hidden_layers(model) == set()
     assert networks.in_precision(model, "mixed_bfloat16") is model

@@ -220,7 +220,7 @@ def test_same_network_is_made_once_and_not_kept():
     first, gone = networks.as_network(model), weakref.ref(model)
     assert networks.as_network(model) is first is not model
     graphs.receptive_radius(model), networks.scale_and_channels(model)
-    graphs.halves(first), networks.in_precision(first, "mixed_bfloat16")
+    graphs.split_at_upsampling(first), networks.in_precision(first, "mixed_bfloat16")
     del model
     gc.collect()
     assert gone() is None
@@ -441,14 +441,14 @@ def test_initial_weights_that_cannot_serve_are_named(tmp_path):
 
 def test_mix_lies_between_two_networks(tiny_network):
     first, second = tiny_network(2), tiny_network(2, seed=1)
-    mixed = networks.mix(first, second, 0.25)
+    mixed = networks.interpolate(first, second, 0.25)
     for a, b, m in zip(*(x.get_weights() for x in (first, second, mixed))):
         np.testing.assert_allclose(m, 0.75 * a + 0.25 * b, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(
         first.get_weights()[0], tiny_network(2).get_weights()[0]
     )
     with pytest.raises(ValueError, match="differ in their layers"):
-        networks.mix(first, tiny_network(3), 0.5)
+        networks.interpolate(first, tiny_network(3), 0.5)
 
 
 # --- Keras' own settings ---

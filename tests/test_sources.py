@@ -22,14 +22,16 @@ def source(*pairs, notes=()):
 
 def test_degradations_take_turns():
     pairs = [Pair(f"{number}.png", None, ()) for number in range(3)]
-    turns = sources.take_turns(pairs, ("bicubic", "area"))
+    turns = sources.assign_degradations(pairs, ("bicubic", "area"))
     assert [pair.degradation for pair in turns] == ["bicubic", "area", "bicubic"]
     with pytest.raises(
         ValueError, match="'unknown' is DIV2K's own, and 1.png has no LR"
     ):
-        sources.take_turns(pairs, ("bicubic", "unknown"))
+        sources.assign_degradations(pairs, ("bicubic", "unknown"))
     own = [Pair("a.png", "b.png", ())]
-    assert sources.take_turns(own, ("unknown",)) == [("a.png", "b.png", (), "unknown")]
+    assert sources.assign_degradations(own, ("unknown",)) == [
+        ("a.png", "b.png", (), "unknown")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from PIL import Image, ImageCms
 import data
 import upscale
 from core import images, networks, saving
-from core.attached import Attached
+from core.metadata import Metadata
 from helpers import model_of, noise, run_process, save
 
 FORMATS = {"png": "PNG", "tif": "TIFF"}
@@ -118,13 +118,13 @@ def repeat(tmp_path_factory):
 @pytest.mark.parametrize("same", [False, True])
 def test_16_bits_in_and_16_bits_out(run, tmp_path, repeat, channels, ending, same):
     values = np.random.default_rng(0).integers(0, 65536, (7, 9, channels), np.uint16)
-    saving.write(tmp_path / f"a.{ending}", FORMATS[ending], values, Attached())
+    saving.write(tmp_path / f"a.{ending}", FORMATS[ending], values, Metadata())
     arguments = ["--format", "same"] if same else []
     status, out = run(f"a.{ending}", *arguments, model=repeat)
     assert status == 0 and "taken" not in out
     result = tmp_path / f"upscaled/a_x2.{ending if same else 'png'}"
     picture = images.read(result)
-    assert picture.deep and picture.grey == (channels == 1)
+    assert picture.high_bit_depth and picture.grey == (channels == 1)
     samples = np.rint(picture.rgb * 257).astype(int)
     np.testing.assert_array_equal(
         samples[::2, 1::2], np.broadcast_to(values, (7, 9, 3))
@@ -135,7 +135,7 @@ def test_16_bits_are_within_half_a_step_of_the_network(run, tmp_path, tiny_netwo
     model = tiny_network(2)
     networks.save_model(model, tmp_path / "model.keras")
     values = np.random.default_rng(0).integers(9000, 40000, (9, 12, 3), np.uint16)
-    saving.write(tmp_path / "a.png", "PNG", values, Attached())
+    saving.write(tmp_path / "a.png", "PNG", values, Metadata())
     assert run("a.png")[0] == 0
     floats = model.predict_on_batch((values / np.float32(257))[None])[0]
     expected = np.clip(np.asarray(floats, np.float64), 0, 255) * 257
@@ -153,12 +153,12 @@ def test_format_can_be_chosen(run, tmp_path, repeat, ending):
 
 def test_deep_picture_called_jpeg_becomes_8_bits_and_says_so(run, tmp_path, repeat):
     saving.write(
-        tmp_path / "a.jpg", "PNG", noise(7, 9, 3).astype(np.uint16) * 257, Attached()
+        tmp_path / "a.jpg", "PNG", noise(7, 9, 3).astype(np.uint16) * 257, Metadata()
     )
     status, out = run("a.jpg", "--format", "same", model=repeat)
     assert status == 0 and "more than 8 bits per channel, of which JPEG holds 8" in out
     assert run("a.jpg", model=repeat)[0] == 0
-    assert images.read(tmp_path / "upscaled/a_x2.png").deep
+    assert images.read(tmp_path / "upscaled/a_x2.png").high_bit_depth
 
 
 def test_transparent_value_of_16_bit_grey(run, tmp_path, repeat):
@@ -183,10 +183,10 @@ def test_density_is_that_of_the_picture(run, tmp_path, repeat, ending):
 def test_linear_light_stays_linear_light(run, tmp_path, repeat):
     gamma = struct.pack(">I", 100000)
     samples = noise(7, 9, 3)
-    saving.write(tmp_path / "a.png", "PNG", samples, Attached(chunks={b"gAMA": gamma}))
+    saving.write(tmp_path / "a.png", "PNG", samples, Metadata(chunks={b"gAMA": gamma}))
     assert run("a.png", model=repeat)[0] == 0
     result = images.read(tmp_path / "upscaled/a_x2.png")
-    assert result.attached.chunks == {b"gAMA": gamma}
+    assert result.metadata.chunks == {b"gAMA": gamma}
     np.testing.assert_array_equal(result.rgb[::2, ::2], samples)
 
 
@@ -546,7 +546,7 @@ def test_full_disk_leaves_nothing_half_written(run, tmp_path, monkeypatch):
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
 def test_network_that_answers_from_0_to_1_is_named(run, tmp_path, activation, dtype):
     pixels = noise(7, 9, 3).astype(dtype) * (np.iinfo(dtype).max // 255)
-    saving.write(tmp_path / "a.png", "PNG", pixels, Attached())
+    saving.write(tmp_path / "a.png", "PNG", pixels, Metadata())
     layers = (
         keras.layers.Rescaling(1 / 255),
         keras.layers.Conv2DTranspose(3, 2, 2, activation=activation),
@@ -699,7 +699,7 @@ def test_sharpness_mixes_the_included_networks(
     for sharpness in (0, 0.25, 1):
         arguments = lr, "--sharpness", sharpness, "--output", output
         assert run_command(upscale, *arguments)[0] == 0
-        network = networks.mix(edsr, srgan, sharpness)
+        network = networks.interpolate(edsr, srgan, sharpness)
         expected = upscale.upscale(network, noise(12, 16, 3))
         sharp = f"_sharp{sharpness}" if sharpness else ""
         with Image.open(output / f"a_x4{sharp}.png") as result:
@@ -715,7 +715,7 @@ def test_sharpness_mixes_the_included_networks(
     model = tmp_path / "edsr_realistic_x4.keras"
     arguments = lr, "--model", model, "--sharpness", 0.5, "--output", tmp_path / "own"
     assert run_command(upscale, *arguments)[0] == 0
-    expected = upscale.upscale(networks.mix(*realistic, 0.5), noise(12, 16, 3))
+    expected = upscale.upscale(networks.interpolate(*realistic, 0.5), noise(12, 16, 3))
     with Image.open(tmp_path / "own" / "a_x4_sharp0.5.png") as result:
         np.testing.assert_array_equal(result, expected)
 

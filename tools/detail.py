@@ -23,7 +23,7 @@ PROJECT = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
 
 from core import images
-from core.files import files_below, whole_file
+from core.files import files_below, atomic_write
 from core.pixels import luma
 
 SIDE = 300  # pixels, roughly: the sides of a picture are divided evenly
@@ -94,7 +94,7 @@ def main():
             sys.exit(f"detail.py: there are no pictures in {options.pictures}.")
         found = rank(files)
         kept = found[: math.ceil(SHARE * len(found))]
-        with whole_file(options.output) as part:
+        with atomic_write(options.output) as part:
             part.mkdir()
             cut(kept, part)
     except (ValueError, OSError) as error:

@@ -31,9 +31,9 @@ if __name__ == "__main__":
 
 import training
 from core import state
-from core.files import whole_file
+from core.files import atomic_write
 from core.keras_files import leave_out_initializers
-from core.networks import load_network, mix
+from core.networks import interpolate, load_network
 
 # Stands for the folder that is named when the recipe is run.
 PHOTOGRAPHS = "photographs"
@@ -146,7 +146,7 @@ def pack(model, path):
     # Stored as float32, since Keras saves the weights of a layer in its dtype.
     rounded = [w.astype(np.float16).astype(np.float32) for w in model.get_weights()]
     model.set_weights(rounded)
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         model.save(part)
         leave_out_initializers(part, zipfile.ZIP_DEFLATED)
 
@@ -161,7 +161,7 @@ def keep_start(path, results):
         )
     start = path.read_bytes()
     if not kept.exists():
-        with whole_file(kept) as part:
+        with atomic_write(kept) as part:
             part.write_bytes(start)
     if kept.read_bytes() != start:
         raise ValueError(
@@ -221,7 +221,9 @@ def train(name, photographs):
         )
     network = load_network(folder / "model.keras")
     if name in SHARES:
-        network = mix(load_network(results / "start.keras"), network, SHARES[name])
+        network = interpolate(
+            load_network(results / "start.keras"), network, SHARES[name]
+        )
     pack(network, results / f"{name}.keras")
     print(f"The network as it is included: {results / name}.keras")
 

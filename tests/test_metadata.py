@@ -11,16 +11,16 @@ from helpers import noise
 
 
 def attached_of(path):
-    return images.read(path).attached
+    return images.read(path).metadata
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "tif", "bmp"])
 def test_density_in_dots_per_inch(tmp_path, ending):
     path = tmp_path / f"a.{ending}"
     Image.fromarray(noise(8, 8, 3)).save(path, dpi=(300, 150))
-    attached = attached_of(path)
-    assert attached.density == pytest.approx((300, 150), rel=1e-4)
-    assert not attached.aspect
+    metadata = attached_of(path)
+    assert metadata.density == pytest.approx((300, 150), rel=1e-4)
+    assert not metadata.aspect
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -57,8 +57,8 @@ def test_shape_of_a_pixel_in_a_jpeg(tmp_path):
     assert content[13] == 1  # the unit in the JFIF header
     content[13] = 0
     path.write_bytes(content)
-    attached = attached_of(path)
-    assert attached.density == (2, 1) and attached.aspect
+    metadata = attached_of(path)
+    assert metadata.density == (2, 1) and metadata.aspect
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -96,7 +96,7 @@ def test_jpeg_xl_is_turned_once(tmp_path, recompressed):
     assert (
         ours.rgb.shape == others.shape == ((12, 8, 3) if recompressed else (8, 12, 3))
     )
-    assert 274 not in ours.attached.exif
+    assert 274 not in ours.metadata.exif
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -109,9 +109,9 @@ def test_profile_and_description_of_tiff(tmp_path, dtype):
         description="a meadow",
         metadata=None,
     )
-    attached = attached_of(tmp_path / "a.tif")
-    assert attached.profile == b"a profile"
-    assert attached.exif[270] == "a meadow"
+    metadata = attached_of(tmp_path / "a.tif")
+    assert metadata.profile == b"a profile"
+    assert metadata.exif[270] == "a meadow"
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -148,10 +148,10 @@ def test_colour_space_of_avif_and_heic(tmp_path, ending, primaries, transfer, ke
         codes = {"color_primaries": primaries, "transfer_characteristics": transfer}
         codes |= {"matrix_coefficients": 6, "full_range_flag": 1}
         Image.fromarray(pixels).save(path, "HEIF", nclx_profile=codes)
-    attached = attached_of(path)
+    metadata = attached_of(path)
     expected = {b"cICP": bytes([primaries, transfer, 0, 1])} if kept else {}
-    assert attached.chunks == expected
-    _, notes = saving.fitting(attached, "JPEG")
+    assert metadata.chunks == expected
+    _, notes = saving.fitting(metadata, "JPEG")
     said = ["What it says about its colours (cICP) was left out."]
     assert notes == said * kept
 
@@ -162,8 +162,8 @@ def test_profile_comes_before_the_colour_space_of_avif(tmp_path):
     Image.fromarray(noise(16, 16, 3)).save(path, icc_profile=profile)
     data = path.read_bytes().replace(b"colrnclx\0\1\0\r", b"colrnclx\0\x0c\0\r")
     path.write_bytes(data)
-    attached = attached_of(path)
-    assert attached.profile == profile and attached.chunks == {}
+    metadata = attached_of(path)
+    assert metadata.profile == profile and metadata.chunks == {}
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -226,5 +226,5 @@ def test_tags_of_odd_types_cost_no_picture(tmp_path):
         extratags=[(270, "d", 1, 1.5, True), (34675, "H", 2, (1, 2), True)],
         metadata=None,
     )
-    attached = attached_of(tmp_path / "a.tif")
-    assert attached.profile is None and 270 not in attached.exif
+    metadata = attached_of(tmp_path / "a.tif")
+    assert metadata.profile is None and 270 not in metadata.exif

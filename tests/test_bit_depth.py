@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from core import deep, images
+from core import bit_depth, images
 from helpers import noise
 
 RAMP = np.arange(256).reshape(16, 16)
@@ -105,14 +105,14 @@ def values_of(shape, bits, seed=0):
     ],
 )  # fmt: skip
 def test_numbers_have_a_white(values, white, said):
-    levels, note = deep.to_levels(values)
+    levels, note = bit_depth.to_levels(values)
     assert levels.dtype == np.float32
     np.testing.assert_allclose(levels, values.astype(float) * 255 / white, rtol=1e-6)
     assert said in note if said else note is None
 
 
 def test_sign_of_a_file_that_names_its_bits_is_none_of_its_range():
-    levels, note = deep.to_levels(np.array([0, 32767], np.int16), bits=16)
+    levels, note = bit_depth.to_levels(np.array([0, 32767], np.int16), bits=16)
     assert levels.tolist() == [0, 255] and "signed 16-bit" in note
 
 
@@ -135,7 +135,7 @@ def test_sign_of_a_file_that_names_its_bits_is_none_of_its_range():
 )
 def test_numbers_without_a_meaning_are_refused(values, problem):
     with pytest.raises(ValueError, match=problem):
-        deep.to_levels(values)
+        bit_depth.to_levels(values)
 
 
 # --- TIFF ---
@@ -158,7 +158,7 @@ def test_whole_numbers_in_tiff(tmp_path, order, bits, photometric, channels, pla
     rgb = np.broadcast_to(expected[..., :colours], (16, 16, 3))
     rgb = 255 - rgb if photometric == 0 else rgb
     np.testing.assert_allclose(picture.rgb, rgb, atol=1e-4)
-    assert picture.grey == (colours == 1) and picture.deep
+    assert picture.grey == (colours == 1) and picture.high_bit_depth
     if channels in (2, 4):
         np.testing.assert_allclose(picture.alpha, expected[..., -1], atol=1e-4)
     else:
@@ -358,7 +358,7 @@ def test_deep_jpeg_2000_and_avif(tmp_path, ending, bits, channels):
     picture = images.read(tmp_path / f"a.{ending}")
     levels = values * (255.0 / (2**bits - 1))
     rgb = np.broadcast_to(levels[..., : channels - 1 | 1], (32, 48, 3))
-    assert picture.deep == (bits > 8) and not picture.notes
+    assert picture.high_bit_depth == (bits > 8) and not picture.notes
     np.testing.assert_allclose(picture.rgb, rgb, atol=1e-4)
     if channels in (2, 4):
         np.testing.assert_allclose(picture.alpha, levels[..., -1], atol=1e-4)
@@ -397,7 +397,7 @@ def test_deep_heic_says_so(tmp_path):
         heif.encode("RGB;16", (64, 64), values.tobytes(), file, quality=90)
     picture = images.read(tmp_path / "a.heic")
     said = "It has more than 8 bits per channel, of which 8 were used."
-    assert said in picture.notes and not picture.deep
+    assert said in picture.notes and not picture.high_bit_depth
 
 
 # --- PNG ---
@@ -412,7 +412,7 @@ def test_grey_png_of_which_one_value_is_transparent(tmp_path, bits, which):
     transparent = (b"tRNS", struct.pack(">H", value))
     (tmp_path / "a.png").write_bytes(png(values, bits, 0, transparent))
     picture = images.read(tmp_path / "a.png")
-    assert picture.grey and picture.deep == (bits == 16)
+    assert picture.grey and picture.high_bit_depth == (bits == 16)
     np.testing.assert_allclose(picture.rgb[..., 0], values * 255 / white, atol=1e-4)
     np.testing.assert_array_equal(picture.alpha, 255 * (values != value))
 

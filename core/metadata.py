@@ -21,7 +21,7 @@ INCH, CENTIMETRE = 2, 3  # of the tag ResolutionUnit
 
 
 @dataclasses.dataclass
-class Attached:
+class Metadata:
     """What a picture file holds besides pixels."""
 
     orientation: int = 1  # EXIF's 1 to 8: how the pixels are to be turned
@@ -42,8 +42,8 @@ class Attached:
 
 
 def of_pillow(image, path):
-    """The `Attached` of a Pillow image that was opened from a file and loaded."""
-    attached = Attached()
+    """The `Metadata` of a Pillow image that was opened from a file and loaded."""
+    metadata = Metadata()
     try:
         Image.Exif().load(image.info.get("exif"))  # raises what getexif() passes over
         exif = image.getexif()
@@ -52,53 +52,53 @@ def of_pillow(image, path):
             _keep_bytes(tags, "latin-1")  # in which Pillow reads them
         # Decoders of JPEG XL turn the pixels themselves, but for recompressed JPEG files.
         upright = image.format == "JXL" and not image.jpeg
-        attached.orientation = 1 if upright else exif.get(ORIENTATION, 1)
-        attached.exif = _described(exif) if image.format == "TIFF" else exif
-        attached.exif.pop(ORIENTATION, None)
-        attached.exif.tobytes()
+        metadata.orientation = 1 if upright else exif.get(ORIENTATION, 1)
+        metadata.exif = _described(exif) if image.format == "TIFF" else exif
+        metadata.exif.pop(ORIENTATION, None)
+        metadata.exif.tobytes()
     except Exception:  # as many kinds as there are ways to be damaged
-        attached.orientation, attached.exif = 1, Image.Exif()
-        attached.notes.append("Its EXIF data is damaged and was left out.")
+        metadata.orientation, metadata.exif = 1, Image.Exif()
+        metadata.notes.append("Its EXIF data is damaged and was left out.")
     # Profiles of other colours than RGB and grey say nothing about the result.
     if image.mode not in ("CMYK", "LAB"):
-        attached.profile = image.info.get("icc_profile")
+        metadata.profile = image.info.get("icc_profile")
         if image.format == "JPEG2000":  # of which Pillow leaves it out
-            attached.profile = _profile_of_jpeg_2000(path.read_bytes())
+            metadata.profile = _profile_of_jpeg_2000(path.read_bytes())
     if image.format == "TIFF" and any(tag in image.tag_v2 for tag in GEO_TAGS):
-        attached.notes.append(GEO_NOTE)
+        metadata.notes.append(GEO_NOTE)
     if image.format == "PNG":
-        attached.chunks = _colour_chunks(path)
-    elif not attached.profile:
-        attached.chunks = _coded_colours(image, path)
+        metadata.chunks = _colour_chunks(path)
+    elif not metadata.profile:
+        metadata.chunks = _coded_colours(image, path)
     density = image.info.get("dpi")
     # Without a unit, as PNG, TIFF and JPEG files state it.
     names = "aspect", "resolution", "jfif_density"
     if density is None or image.info.get("jfif_unit") == 0:
-        attached.aspect = True
+        metadata.aspect = True
         density = next((image.info[n] for n in names if n in image.info), None)
-    _set_density(attached, density)
-    return attached
+    _set_density(metadata, density)
+    return metadata
 
 
 def of_tiff(page):
-    """The `Attached` of a `tifffile.TiffPage`."""
+    """The `Metadata` of a `tifffile.TiffPage`."""
     tags = {tag.code: tag.value for tag in page.tags}
     profile = tags.get(ExifTags.Base.InterColorProfile.value)
-    attached = Attached(profile=profile if isinstance(profile, bytes) else None)
+    metadata = Metadata(profile=profile if isinstance(profile, bytes) else None)
     texts = {k: v for k, v in tags.items() if isinstance(v, (str, bytes))}
-    attached.exif = _described(texts)
-    _keep_bytes(attached.exif, "utf-8")
-    attached.orientation = tags.get(ORIENTATION, 1)
+    metadata.exif = _described(texts)
+    _keep_bytes(metadata.exif, "utf-8")
+    metadata.orientation = tags.get(ORIENTATION, 1)
     if any(tag in tags for tag in GEO_TAGS):
-        attached.notes.append(GEO_NOTE)
+        metadata.notes.append(GEO_NOTE)
     unit = tags.get(ExifTags.Base.ResolutionUnit.value, INCH)
     both = [ExifTags.Base.XResolution.value, ExifTags.Base.YResolution.value]
     if all(tag in tags for tag in both):
         x, y = (tags[tag][0] / (tags[tag][1] or math.nan) for tag in both)
         per_inch = 2.54 if unit == CENTIMETRE else 1
-        attached.aspect = unit not in (INCH, CENTIMETRE)
-        _set_density(attached, (x * per_inch, y * per_inch))
-    return attached
+        metadata.aspect = unit not in (INCH, CENTIMETRE)
+        _set_density(metadata, (x * per_inch, y * per_inch))
+    return metadata
 
 
 GEO_NOTE = "Its georeference (GeoTIFF) was left out."
@@ -121,12 +121,12 @@ def _described(tags):
     return exif
 
 
-def _set_density(attached, density):
+def _set_density(metadata, density):
     """Keeps a density that is one: zero, infinity and square pixels without a unit say
     nothing."""
     x, y = map(float, density or (0, 0))
-    if min(x, y) > 0 and math.isfinite(x + y) and not (attached.aspect and x == y):
-        attached.density = x, y
+    if min(x, y) > 0 and math.isfinite(x + y) and not (metadata.aspect and x == y):
+        metadata.density = x, y
 
 
 def _colour_chunks(path):

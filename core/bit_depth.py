@@ -190,7 +190,7 @@ def _alpha_of(page):
     return None, None
 
 
-def is_better_here(page):
+def needs_tifffile(page):
     """Whether `read_tiff` is to read a TIFF page: grey or RGB of other than 8 unsigned bits
     or less, and grey with alpha. Pillow is right about all others."""
     grey = page.photometric in GREY
@@ -205,7 +205,7 @@ def read_tiff(page):
     """The pixels of a TIFF page, not turned.
 
     Args:
-        page: `tifffile.TiffPage` that `is_better_here`, of a file that passed
+        page: `tifffile.TiffPage` that `needs_tifffile`, of a file that passed
             `check_bands`.
 
     Returns:
