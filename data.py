@@ -31,10 +31,10 @@ import drawings
 import hardware
 from core import datasets, decoded, sources
 from core.alignment import find_oddities
+from core.degradations import DEGRADATIONS, SHRINKING, as_on_the_web
 from core.files import expand_home
 from core.images import read_image
 from core.leaves import draw_leaves
-from core.degradations import DEGRADATIONS, SHRINKING, as_on_the_web
 from core.pixels import bicubic_resize, luma
 
 __all__ = [

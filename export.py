@@ -30,7 +30,7 @@ if __name__ == "__main__":
 import numpy as np
 
 from core import calibration, web
-from core.files import named_errors, no_such_network, atomic_write
+from core.files import atomic_write, named_errors, no_such_network
 
 SUFFIXES = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx", "web": ""}
 TOLERANCE = 0.05  # grey levels

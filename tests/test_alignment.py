@@ -6,9 +6,9 @@ from PIL import Image, ImageFilter
 
 import data
 from core import alignment
-from core.pairs import Pair
 from core.degradations import as_jpeg, degrade
 from core.leaves import draw_leaves
+from core.pairs import Pair
 from helpers import noise, save
 
 

@@ -210,32 +210,6 @@ def test_hidden_colours_that_are_all_one_are_not_worth_a_line(run, tmp_path, rep
     assert "changed" not in run("logo.png", model=repeat)[1]
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-@pytest.mark.parametrize("shape", ["dots", "line", "faint", "disc"])
-def test_small_and_faint_parts_keep_their_colour(shape, dtype):
-    y, x = np.indices((64, 70))
-    alpha = {
-        "dots": 255 * (x * y % 97 == 1),
-        "line": 255 * (y == 63),
-        "faint": x == y,
-        "disc": np.clip(30 - np.hypot(x - 32, y - 32), 0, 4) * 50,
-    }[shape].astype(dtype)
-    hidden = alpha == 0
-    rgb = np.full((64, 70, 3), (128, 3, 255), dtype)
-    assert upscale._fill_hidden(rgb, alpha)[1] == []
-    noisy = np.where(hidden[..., None], noise(64, 70, 3), rgb).astype(dtype)
-    filled, notes = upscale._fill_hidden(noisy, alpha)
-    np.testing.assert_allclose(filled, rgb, atol=1e-3)
-    assert filled.dtype == dtype and len(notes) == 1
-
-
-def test_picture_that_is_all_hidden_stays_as_it_is():
-    rgb = noise(16, 16, 3)
-    filled, notes = upscale._fill_hidden(rgb, np.zeros((16, 16), np.uint8))
-    np.testing.assert_array_equal(filled, rgb)
-    assert notes == []
-
-
 def test_stated_size_in_exif_is_that_of_the_result(run, tmp_path, repeat):
     exif = Image.Exif()
     exif[0x0100], exif[0x0101] = 9, 7
@@ -332,7 +306,7 @@ def test_result_too_large_for_its_format_is_named_before_the_work(
     monkeypatch.setitem(saving.FORMATS, "JPEG", small)
     arguments = ["a.jpg", "--format", "same"]
     with monkeypatch.context() as patch:
-        patch.setattr(upscale, "upscale", None)
+        patch.setattr("core.upscale_file.upscale", None)
         status, _ = run(*arguments)
     assert (
         "a.jpg would become 18x14 pixels, but JPEG allows at most 17: leave out"
@@ -536,7 +510,7 @@ def test_full_disk_leaves_nothing_half_written(run, tmp_path, monkeypatch):
         pathlib.Path(path).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(upscale, "write", write)
+    monkeypatch.setattr("core.upscale_file.write", write)
     status, _ = run("a.png")
     assert "a_x2.png cannot be written: No space left on device" in status
     assert not (tmp_path / "upscaled").exists()

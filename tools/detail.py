@@ -23,7 +23,7 @@ PROJECT = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
 
 from core import images
-from core.files import files_below, atomic_write
+from core.files import atomic_write, files_below
 from core.pixels import luma
 
 SIDE = 300  # pixels, roughly: the sides of a picture are divided evenly
