@@ -27,7 +27,7 @@ MEMORY_LIMIT = 5e8
 MOST_THREADS = 8
 # A change to how pictures are read, or LR ones made, needs a new number, so old files are
 # not reused.
-DECODING = 4
+DECODING = 5
 
 INDEX = "index.npz"  # the file beside the pixels
 NUMBERS = "sizes", "first_lr", "first_hr", "redrawn"  # what is kept of each picture

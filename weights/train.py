@@ -45,17 +45,19 @@ def result_of(name):
 
 
 ADAM = dict(OPTIMIZER="adam", LEARNING_RATE=4e-4)
+MUON = dict(OPTIMIZER="muon", LEARNING_RATE=5e-4)
+REALISTIC = dict(DEGRADATION=("bicubic", "web", "aliased"))
 
 
 def edsr(start, scale=4, epochs=16, **others):
     """The recipe of an EDSR: that of the recipe `start`, trained further on photographs."""
     return "edsr", dict(
+        ADAM,
         DATASET=PHOTOGRAPHS,
         SCALE=scale,
         EPOCHS=epochs,
         STEPS_PER_EPOCH=250,
         INITIAL_WEIGHTS=result_of(start),
-        **ADAM,
         **others,
     )
 
@@ -87,19 +89,14 @@ RECIPES = {
     "edsr_first_x4": edsr("edsr_leaves_x4"),
     "edsr_x4": edsr("edsr_first_x4", epochs=48),
     "edsr_web_x4": edsr("edsr_first_x4", DEGRADATION=("bicubic", "web")),
-    "edsr_first_realistic_x4": edsr(
-        "edsr_web_x4", DEGRADATION=("bicubic", "web", "aliased")
-    ),
+    "edsr_first_realistic_x4": edsr("edsr_web_x4", **REALISTIC),
+    "edsr_second_realistic_x4": edsr("edsr_first_realistic_x4", epochs=44, **REALISTIC),
     "edsr_realistic_x4": edsr(
-        "edsr_first_realistic_x4",
-        epochs=44,
-        DEGRADATION=("bicubic", "web", "aliased"),
+        "edsr_second_realistic_x4", epochs=14, **MUON, **REALISTIC
     ),
+    "edsr_first_realistic_x2": edsr("edsr_first_x2", 2, epochs=32, **REALISTIC),
     "edsr_realistic_x2": edsr(
-        "edsr_first_x2",
-        2,
-        epochs=32,
-        DEGRADATION=("bicubic", "web", "aliased"),
+        "edsr_first_realistic_x2", 2, epochs=8, **MUON, **REALISTIC
     ),
     "espcn_first_x2": ("espcn", dict(SCALE=2, DATASET=PHOTOGRAPHS)),
     "espcn_leaves_x3": ("espcn", dict(SCALE=3)),
@@ -120,8 +117,8 @@ RECIPES = {
             DEGRADATION="web",
             PATCH_SIZE=32,
             BATCH_SIZE=6,
-            GAN_EPOCHS=22,
-            INITIAL_WEIGHTS=result_of("edsr_web_x4"),
+            GAN_EPOCHS=24,
+            INITIAL_WEIGHTS=PROJECT / "weights/edsr_realistic_x4.keras",
         ),
     ),
 }
@@ -131,8 +128,9 @@ RECIPES = {
 SHARES = {
     "edsr_x4": 0.75,
     "edsr_first_realistic_x4": 0.7,
-    "edsr_realistic_x4": 0.8,
-    "edsr_realistic_x2": 0.85,
+    "edsr_second_realistic_x4": 0.8,
+    "edsr_realistic_x4": 0.5,
+    "edsr_first_realistic_x2": 0.85,
 }
 
 
