@@ -159,12 +159,14 @@ def _warn_of_scores(train, validation, test):
             "With so few pictures to validate on, it is partly chance which epoch counts as "
             "the best. Ten or more are better, in a folder validation/ beside train/."
         )
-    twins = decoded.find_duplicates(validation, train) | decoded.find_duplicates(
-        test, train
-    )
-    for scored, trained in list(twins.items())[:1]:
+    duplicates = {
+        scored: trained
+        for pairs in (validation, test)
+        for scored, trained in decoded.find_duplicates(pairs, train).items()
+    }
+    for scored, trained in list(duplicates.items())[:1]:
         print(
-            f"Warning: {len(twins)} of the pictures to score are also trained on, such as "
+            f"Warning: {len(duplicates)} of the pictures to score are also trained on, such as "
             f"{scored}, which equals {trained}, so their scores will be too good: remove "
             "them on one side."
         )

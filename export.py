@@ -29,7 +29,7 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from core import calibration, web
+from core import calibration, images, web
 from core.files import atomic_write, named_errors, no_such_network
 
 SUFFIXES = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx", "web": ""}
@@ -155,7 +155,7 @@ def check_options(format, size, precision, calibrate, layout):
     if calibrate:
         if precision != "int8":
             raise ValueError("--calibrate goes with --precision int8 alone.")
-        calibration.find_pictures(calibrate)
+        images.find_pictures(calibrate)
 
 
 def _check_layers(model, size):

@@ -284,6 +284,8 @@ def _parse(name, text, default, namespace):
     _, fits = KINDS.get(name, (None, None))
     if value is None and fits and fits(None):  # INITIAL_WEIGHTS=None
         return None
+    if name == "DEGRADATION" and value == text and "," in text:  # bicubic,web
+        return tuple(word.strip() for word in text.split(","))
     if isinstance(default, str) or default is None:  # a word, or a tuple of words
         words = value if isinstance(value, tuple) else [value]
         plain = words and all(isinstance(word, str) for word in words)

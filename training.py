@@ -203,8 +203,9 @@ def open_run(
     After every epoch all state (weights, optimisers, history, best score, whether the
     training was stopped early) is written to `state.npz` in the folder. The same settings
     resume from it; so does a larger EPOCHS. If another setting, the pictures, the layers of
-    the network, or the name of a loss or optimiser has changed, the old folder is moved
-    aside. Other changes to the code are not noticed.
+    the network or which of them are trained, or the name of a loss or optimiser has
+    changed, or the precision to or from float16, the old folder is moved aside. Other
+    changes to the code are not noticed.
 
     Args:
         model: compiled `keras.Model`; its state is restored in place. Where several
@@ -430,7 +431,13 @@ def _restore(run):
         return False, (changes if found.epoch else [])  # nothing to keep in epoch 0
     for variable, value in zip(variables_of(run.model), values):
         variable.assign(value)
-    run.state = found
+    now = run.state
+    run.state = dataclasses.replace(
+        found,
+        compiled=now.compiled,
+        trainable=now.trainable,
+        precision=now.precision,
+    )
     _check_files(run)
     return True, []
 

@@ -140,12 +140,14 @@ def _matching(path):
 
 def _visible_files(folder, output):
     """Yields (path, path relative to the folder) of all files in it that are neither
-    hidden nor results."""
+    hidden nor results, and of folders that cannot be opened."""
     own = _lies_in(output, folder)
     for file in files_below(folder):
-        there = file.exists() or file.is_symlink()  # a broken link fails later
+        # A broken link fails later, as such a folder does.
+        there = file.is_file() or file.is_symlink() or file.is_dir()
         if there and not (own and _lies_in(file, output)):
-            yield file, file.relative_to(folder)
+            inside = file != folder
+            yield file, file.relative_to(folder) if inside else pathlib.Path(file.name)
 
 
 def _lies_in(path, folder):

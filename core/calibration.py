@@ -5,8 +5,7 @@ import pathlib
 
 import numpy as np
 
-from core.files import files_below
-from core.images import is_named_as_picture, read_image
+from core.images import find_pictures, read_image
 from core.leaves import draw_leaves
 from core.pairs import spread
 from core.pixels import bicubic_resize, luma
@@ -15,31 +14,6 @@ from core.scoring import is_flat
 SIDE = 96  # of the pictures, unless their size is fixed
 PIXELS = 75_000  # to calibrate on; more take longer and change little
 MOST = 32  # pictures
-
-
-def find_pictures(folder):
-    """Lists the pictures in a folder and the folders in it.
-
-    Args:
-        folder: `pathlib.Path`.
-
-    Returns:
-        Sorted list of `pathlib.Path`s.
-
-    Raises:
-        ValueError: if there is no such folder, or no picture in it.
-    """
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: there is no such folder to calibrate on.")
-    found = []
-    for path in files_below(folder):
-        if path.is_dir():
-            raise ValueError(f"{path} cannot be opened: change its permissions.")
-        if is_named_as_picture(path):
-            found.append(path)
-    if not found:
-        raise ValueError(f"{folder} contains no pictures to calibrate on.")
-    return found
 
 
 def samples(size, channels, folder=None):

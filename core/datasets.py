@@ -21,9 +21,9 @@ from core.pairs import Pair
 from core.sources import (
     Example,
     Source,
+    assign_degradations,
     source_of_files,
     splits_of_files,
-    assign_degradations,
 )
 
 # Drawn pictures: how many for each split, and the side of each in pixels.

@@ -85,7 +85,7 @@ def write_csv(path, rows):
     """
     with (
         atomic_write(path) as part,
-        # Names of files may be no UTF-8.
+        # Names of files may not be UTF-8.
         open(part, "w", newline="", encoding="utf-8", errors="replace") as file,
     ):
         writer = csv.DictWriter(file, dict.fromkeys(key for row in rows for key in row))

@@ -134,10 +134,11 @@ def hold_out(pairs):
 
 def _find_files(folder, names=()):
     """Finds the pictures in a folder and the folders in it: a list of (path, `Place`), and
-    a list of sentences on what is left out. `names`: of folders that count as well."""
+    a list of sentences on what is left out. `names`: of the folder, and those above it,
+    that say something."""
     files, places, filled, notes = [], {}, set(), []
-    for path, names, pictures in _walk(folder, names, notes, set()):
-        place = places[path] = read_path(names)
+    for path, on_the_way, pictures in _walk(folder, names, notes, set()):
+        place = places[path] = read_path(on_the_way)
         files += [(picture, place) for picture in pictures]
         if pictures:
             filled |= {path, *path.parents}
@@ -219,16 +220,25 @@ def _tests_in_div2k(folder, scale):
     """The pictures of test/, DIV2K_test_HR/ and so on: list of `Pair`, and of sentences on
     what is left out, as DIV2K's own LR, for which there is no HR."""
     places = {path: read_path([path.name]) for path in sorted(folder.iterdir())}
-    tests = [path for path in places if places[path].split == "test" and path.is_dir()]
-    refuse_two_names({path: places[path] for path in tests})
-    files, notes = [], []
+    tests = {
+        path: place
+        for path, place in places.items()
+        if place.split == "test" and path.is_dir()
+    }
+    notes = []
+    if "HR" not in {place.role for place in tests.values()}:
+        alone = [path for path, place in tests.items() if place.role == "LR"]
+        notes = _left_out(alone, "LR without HR")
+        tests = {path: tests[path] for path in tests if path not in alone}
+    if not tests:
+        return [], notes
+    refuse_two_names(tests)
+    files = []
     for path in tests:
         found, left_out = _find_files(path, (path.name,))
         files, notes = files + found, notes + left_out
-    if tests and not files:
-        raise ValueError(f"{tests[0]} contains no pictures.")
-    if all(place.role == "LR" for _, place in files):
-        return [], notes + _left_out([path for path, _ in files], "LR without HR")
+    if not files:
+        raise ValueError(f"{min(tests)} contains no pictures.")
     pairs, neither = pair_up(files, folder, scale)
     return pairs, notes + _left_out(neither, "neither HR nor LR")
 

@@ -38,12 +38,10 @@ def receptive_radius(model):
         elif hasattr(inner, "kernel_size") or hasattr(inner, "pool_size"):
             size = getattr(inner, "kernel_size", None) or inner.pool_size
             dilation = getattr(inner, "dilation_rate", 1)
-            radius += int(np.max(np.floor_divide(size, 2) * dilation)) * (
-                len(calls) or 1
-            )
-        elif hasattr(
-            inner, "dilation_rate"
-        ):  # as keras.ops.conv, which takes its kernels
+            own = np.max(np.floor_divide(size, 2) * dilation)
+            radius += int(own) * (len(calls) or 1)
+        elif hasattr(inner, "dilation_rate"):
+            # As keras.ops.conv, which is given its kernels.
             sizes = [np.floor_divide(kernel.shape[:2], 2) for kernel in _arrays(calls)]
             radius += int(sum(np.max(size * inner.dilation_rate) for size in sizes))
     return radius
@@ -174,7 +172,8 @@ def _arrays(calls):
     arrays = []
 
     def look(part):
-        if isinstance(part, dict) and part.get("class_name") == "__numpy__":
+        kind = part.get("class_name") if isinstance(part, dict) else None
+        if kind in ("__numpy__", "__tensor__"):
             arrays.append(np.array(part["config"]["value"]))
             return False  # not into its numbers
         return None

@@ -12,6 +12,7 @@ import tifffile
 from PIL import Image
 
 from core import bit_depth, metadata
+from core.files import files_below
 from core.metadata import Metadata
 from core.pixels import to_uint8
 
@@ -72,8 +73,8 @@ def read_image(path):
     Returns:
         uint8 array [H, W, 3]. Grey, palette and CMYK are converted, an alpha channel is
         dropped, EXIF orientation is applied, and an animation gives its first frame. More
-        than 8 bits are brought to 8 as `bit_depth.to_levels` says; what it assumes is printed,
-        once for all files.
+        than 8 bits are brought to 8 as `bit_depth.to_levels` says; what it assumes is
+        printed, once for all files.
 
     Raises:
         ValueError: naming the file, if it cannot be read.
@@ -217,23 +218,23 @@ def _of_pillow(image, path):
     tags = image.tag_v2 if image.format == "TIFF" else {}
     turns_itself = tags.get(metadata.ORIENTATION) in LYING  # and drops the tag
     image.load()  # Pillow reports damaged pixels once and is silent from then on
-    belongings = metadata.of_pillow(image, path)
+    extras = metadata.of_pillow(image, path)
     if turns_itself:
-        belongings.turn_density()
+        extras.turn_density()
     data = path.read_bytes() if image.format in bit_depth.DECODERS else b""
     bits = bit_depth.bits_of(data, image.format) if data else 8
     converted = image.mode in ("CMYK", "LAB")  # by Pillow, in 8 bits
     if bits > 8 and not converted:
         transparent = image.info.get("transparency")
         levels, alpha, note = bit_depth.read_samples(data, image.format, transparent)
-        return _of_levels(levels, alpha, belongings, note, frames)
+        return _of_levels(levels, alpha, extras, note, frames)
     if image.mode[0] in "IF":
         values = np.asarray(image)[..., None]
         states_range = image.format == "PPM"
         if states_range and image.mode == "I":  # Pillow spreads it over 16 bits
             values = values.astype(np.uint16)
         levels, note = bit_depth.to_levels(values, guess=not states_range)
-        return _of_levels(levels, None, belongings, note, frames)
+        return _of_levels(levels, None, extras, note, frames)
     notes = _several(frames)
     deeper = bits > 8 or ";16" in str(arguments)
     if image.format == "BMP":  # whose 16 bits are those of three channels together
@@ -260,17 +261,17 @@ def _of_pillow(image, path):
         alpha = np.asarray(image.getchannel("A"))
     rgb = np.asarray(image.convert("RGB"))
     grey = original.mode[0] in "1LP" and bool((rgb == rgb[..., :1]).all())
-    grey = grey and _fits_grey(belongings.profile)
-    return Picture(rgb, alpha, grey, belongings, notes)
+    grey = grey and _fits_grey(extras.profile)
+    return Picture(rgb, alpha, grey, extras, notes)
 
 
-def _of_levels(levels, alpha, belongings, note, frames):
+def _of_levels(levels, alpha, extras, note, frames):
     """The `Picture` of float32 levels [H, W, 1 or 3]."""
     grey = levels.shape[-1] == 1
     rgb = np.repeat(levels, 3, axis=-1) if grey else levels
-    grey = grey and _fits_grey(belongings.profile)
+    grey = grey and _fits_grey(extras.profile)
     notes = _several(frames) + ([note] if note else [])
-    return Picture(rgb, alpha, grey, belongings, notes, note)
+    return Picture(rgb, alpha, grey, extras, notes, note)
 
 
 def _fits_grey(profile):
@@ -307,6 +308,32 @@ def _way_out(path):
     if _is_read(path):
         return None
     return OTHERS.get(path.suffix.lower())
+
+
+def find_pictures(folder):
+    """Lists the pictures in a folder and the folders in it.
+
+    Args:
+        folder: `pathlib.Path`.
+
+    Returns:
+        Sorted list of `pathlib.Path`s.
+
+    Raises:
+        ValueError: if there is no such folder, no picture in it, or one of the folders
+            cannot be opened.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: there is no such folder.")
+    found = []
+    for path in files_below(folder):
+        if path.is_dir():
+            raise ValueError(f"{path} cannot be opened: change its permissions.")
+        if is_named_as_picture(path):
+            found.append(path)
+    if not found:
+        raise ValueError(f"{folder} contains no pictures.")
+    return found
 
 
 def describe_unread(paths):

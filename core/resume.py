@@ -57,15 +57,15 @@ def find_changes(run, values, old, found):
         return changes
     if found.pixels != run.state.pixels:
         return [f"The pictures of {run.settings['DATASET']} changed"]
-    before, now = found.compiled, run.state.compiled
-    if before not in ("", now):
-        return [f"The loss and optimiser changed from {before} to {now}"]
     before, now = found.precision, run.state.precision
-    if "mixed_float16" in (before, now) and before not in (
-        "",
-        now,
-    ):  # scales its losses
+    # In float16 the losses are scaled, and how much is part of the state.
+    if "mixed_float16" in (before, now) and before not in ("", now):
         return [f"The precision changed from {before} to {now}"]
+    before, now = found.compiled, run.state.compiled
+    if (
+        before not in ("", now) and "LossScaleOptimizer" not in before
+    ):  # as once written
+        return [f"The loss and optimiser changed from {before} to {now}"]
     same_shapes = [v.shape for v in values] == [
         tuple(v.shape) for v in variables_of(run.model)
     ]
@@ -89,9 +89,8 @@ def optimizers_of(model):
 def describe_compiled(model):
     """The names of the losses and optimisers of a model, as text."""
     parts = keras.tree.flatten(getattr(model, "loss", None) or [])
-    for optimizer, _ in optimizers_of(
-        model
-    ):  # in float16 one that scales losses has it
+    for optimizer, _ in optimizers_of(model):
+        # In float16 it lies in one that scales losses.
         parts.append(getattr(optimizer, "inner_optimizer", optimizer))
     return ", ".join(
         part if isinstance(part, str) else _name_of(part) for part in parts

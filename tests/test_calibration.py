@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import data
-from core import calibration
+from core import calibration, images
 from helpers import noise, save
 
 
@@ -36,7 +36,7 @@ def test_folder_is_cut_into_pieces_and_small_pictures_are_mirrored(tmp_path):
     save(small, tmp_path / "deeper" / "b.png")
     save(small, tmp_path / ".hidden.png")
     (tmp_path / "notes.txt").touch()
-    assert len(calibration.find_pictures(tmp_path)) == 2
+    assert len(images.find_pictures(tmp_path)) == 2
     pieces = sum(calibration.samples((100, 100), 3, tmp_path), [])
     squares = [large[y : y + 100, x : x + 100] for y in (0, 100) for x in (0, 100, 200)]
     mirrored = np.concatenate([small, small[::-1]])[:100]

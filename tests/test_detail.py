@@ -38,7 +38,7 @@ def test_squares_with_detail_are_cut_out_unchanged(tmp_path, run_command):
 
 def test_pictures_that_are_missing_or_damaged_are_named(tmp_path, run_command):
     status, _ = run_command(detail, tmp_path, tmp_path / "out")
-    assert status == f"detail.py: there are no pictures in {tmp_path}."
+    assert status == f"detail.py: {tmp_path} contains no pictures."
     (tmp_path / "bad.png").write_bytes(b"no picture")
     status, _ = run_command(detail, tmp_path, tmp_path / "out")
     assert status.startswith("detail.py:") and "bad.png" in status

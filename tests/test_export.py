@@ -330,11 +330,11 @@ MISTAKES = [
     ),
     (
         "model.keras litert a.tflite --precision int8 --calibrate nowhere",
-        "nowhere: there is no such folder to calibrate on.",
+        "nowhere: there is no such folder.",
     ),
     (
         "model.keras litert a.tflite --precision int8 --calibrate .",
-        ". contains no pictures to calibrate on.",
+        ". contains no pictures.",
     ),
 ]
 

@@ -9,7 +9,7 @@ from core import files
 from helpers import read_csv
 
 
-def test_whole_file_leaves_nothing_behind_on_failure(tmp_path):
+def test_atomic_write_leaves_nothing_behind_on_failure(tmp_path):
     path = tmp_path / "new" / "file.txt"
     with files.atomic_write(path) as part:
         part.write_text("first")

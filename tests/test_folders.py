@@ -9,7 +9,7 @@ import pytest
 
 import data
 import training
-from core import folders
+from core import folders, images
 from core.files import files_below
 from core.leaves import draw_leaves
 from core.pairs import Pair
@@ -278,21 +278,6 @@ def test_links_are_followed_but_not_in_circles(tmp_path, make_pictures):
     assert len(names(tmp_path / "mine", "train")) == 2
 
 
-@pytest.fixture
-def lock(monkeypatch):
-    """Forbids to open folders of some name. (Root may open all.)"""
-
-    def lock(name):
-        access = os.access
-        monkeypatch.setattr(
-            os,
-            "access",
-            lambda path, mode: os.path.basename(path) != name and access(path, mode),
-        )
-
-    return lock
-
-
 def test_folder_that_cannot_be_opened_is_left_out(
     tmp_path, make_pictures, lock, capsys
 ):
@@ -303,6 +288,10 @@ def test_folder_that_cannot_be_opened_is_left_out(
     assert note in capsys.readouterr().out
     found = [path.name for path in files_below(tmp_path)]
     assert found == ["a.png", "b.png", "lost+found"]
+    with pytest.raises(
+        ValueError, match="lost.found cannot be opened: change its perm"
+    ):
+        images.find_pictures(tmp_path)
 
 
 @pytest.mark.parametrize("locked", ["LR", "val", "test"])

@@ -64,7 +64,7 @@ def test_radius_counts_wrapped_kernels_and_pools_of_keras_ops():
 def test_radius_counts_kernels_that_keras_ops_take():
     inputs = keras.Input((None, None, 3))
     x = keras.ops.conv(inputs, np.ones((9, 5, 3, 3), np.float32), padding="same")
-    kernel = np.ones((5, 5, 3, 1), np.float32)
+    kernel = keras.ops.ones((5, 5, 3, 1))
     x = keras.ops.depthwise_conv(x, kernel, padding="same", dilation_rate=2)
     point = np.ones((1, 1, 3, 3), np.float32)
     kernel = np.ones((3, 3, 3, 1), np.float32)

@@ -10,7 +10,7 @@ from core import images, saving
 from helpers import noise
 
 
-def attached_of(path):
+def metadata_of(path):
     return images.read(path).metadata
 
 
@@ -18,7 +18,7 @@ def attached_of(path):
 def test_density_in_dots_per_inch(tmp_path, ending):
     path = tmp_path / f"a.{ending}"
     Image.fromarray(noise(8, 8, 3)).save(path, dpi=(300, 150))
-    metadata = attached_of(path)
+    metadata = metadata_of(path)
     assert metadata.density == pytest.approx((300, 150), rel=1e-4)
     assert not metadata.aspect
 
@@ -31,7 +31,7 @@ def test_density_of_tiff_per_centimetre(tmp_path, dtype):
         resolution=(100, 50),
         resolutionunit="CENTIMETER",
     )
-    density = attached_of(tmp_path / "a.tif").density
+    density = metadata_of(tmp_path / "a.tif").density
     assert density == pytest.approx((254, 127))
 
 
@@ -47,7 +47,7 @@ def test_density_without_a_unit_is_the_shape_of_a_pixel(tmp_path, dtype):
             resolution=resolution,
             resolutionunit="NONE",
         )
-        assert attached_of(path).density == expected
+        assert metadata_of(path).density == expected
 
 
 def test_shape_of_a_pixel_in_a_jpeg(tmp_path):
@@ -57,7 +57,7 @@ def test_shape_of_a_pixel_in_a_jpeg(tmp_path):
     assert content[13] == 1  # the unit in the JFIF header
     content[13] = 0
     path.write_bytes(content)
-    metadata = attached_of(path)
+    metadata = metadata_of(path)
     assert metadata.density == (2, 1) and metadata.aspect
 
 
@@ -109,7 +109,7 @@ def test_profile_and_description_of_tiff(tmp_path, dtype):
         description="a meadow",
         metadata=None,
     )
-    metadata = attached_of(tmp_path / "a.tif")
+    metadata = metadata_of(tmp_path / "a.tif")
     assert metadata.profile == b"a profile"
     assert metadata.exif[270] == "a meadow"
 
@@ -148,7 +148,7 @@ def test_colour_space_of_avif_and_heic(tmp_path, ending, primaries, transfer, ke
         codes = {"color_primaries": primaries, "transfer_characteristics": transfer}
         codes |= {"matrix_coefficients": 6, "full_range_flag": 1}
         Image.fromarray(pixels).save(path, "HEIF", nclx_profile=codes)
-    metadata = attached_of(path)
+    metadata = metadata_of(path)
     expected = {b"cICP": bytes([primaries, transfer, 0, 1])} if kept else {}
     assert metadata.chunks == expected
     _, notes = saving.fitting(metadata, "JPEG")
@@ -162,7 +162,7 @@ def test_profile_comes_before_the_colour_space_of_avif(tmp_path):
     Image.fromarray(noise(16, 16, 3)).save(path, icc_profile=profile)
     data = path.read_bytes().replace(b"colrnclx\0\1\0\r", b"colrnclx\0\x0c\0\r")
     path.write_bytes(data)
-    metadata = attached_of(path)
+    metadata = metadata_of(path)
     assert metadata.profile == profile and metadata.chunks == {}
 
 
@@ -194,11 +194,11 @@ def test_density_is_turned_with_the_picture(tmp_path, dtype):
             resolutionunit="INCH",
             extratags=[(274, "H", 1, orientation, True)],
         )
-        assert attached_of(path).density == expected
+        assert metadata_of(path).density == expected
     exif = Image.Exif()
     exif[274] = 6
     Image.fromarray(noise(6, 9, 3)).save(tmp_path / "a.jpg", exif=exif, dpi=(300, 150))
-    assert attached_of(tmp_path / "a.jpg").density == (150, 300)
+    assert metadata_of(tmp_path / "a.jpg").density == (150, 300)
 
 
 def test_profile_of_jpeg_2000_is_kept(tmp_path):
@@ -215,7 +215,7 @@ def test_profile_of_jpeg_2000_is_kept(tmp_path):
     data = data[:start] + box + data[start + length :]
     path.write_bytes(data[:header] + size.to_bytes(4) + data[header + 4 :])
     np.testing.assert_array_equal(images.read(path).rgb, noise(16, 16, 3))
-    assert attached_of(path).profile == profile
+    assert metadata_of(path).profile == profile
 
 
 def test_tags_of_odd_types_cost_no_picture(tmp_path):
@@ -226,5 +226,5 @@ def test_tags_of_odd_types_cost_no_picture(tmp_path):
         extratags=[(270, "d", 1, 1.5, True), (34675, "H", 2, (1, 2), True)],
         metadata=None,
     )
-    metadata = attached_of(tmp_path / "a.tif")
+    metadata = metadata_of(tmp_path / "a.tif")
     assert metadata.profile is None and 270 not in metadata.exif

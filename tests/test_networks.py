@@ -439,7 +439,7 @@ def test_initial_weights_that_cannot_serve_are_named(tmp_path):
         networks.load_initial_weights(model, str(tmp_path / "other.keras"))
 
 
-def test_mix_lies_between_two_networks(tiny_network):
+def test_interpolation_lies_between_two_networks(tiny_network):
     first, second = tiny_network(2), tiny_network(2, seed=1)
     mixed = networks.interpolate(first, second, 0.25)
     for a, b, m in zip(*(x.get_weights() for x in (first, second, mixed))):

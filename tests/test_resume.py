@@ -1,5 +1,8 @@
 """What a run remembers. Whole runs that resume, or do not, are in test_training.py."""
 
+import pathlib
+import types
+
 import keras
 import pytest
 
@@ -52,3 +55,30 @@ def test_losses_and_optimisers_have_names(loss, names, tiny_network):
     scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam())
     model.compile(scaled, loss)
     assert resume.describe_compiled(model) == names
+
+
+@pytest.mark.parametrize(
+    "before, now, changes",
+    [
+        ("mixed_float16", "float32", 1),
+        ("float32", "mixed_float16", 1),
+        ("float32", "mixed_bfloat16", 0),
+        ("mixed_float16", "mixed_float16", 0),
+        ("", "mixed_float16", 0),  # of an earlier version
+    ],
+)
+def test_float16_resumes_in_float16_alone(before, now, changes, tiny_network):
+    model = tiny_network(2)
+    model.compile("sgd", "mae")
+    values = [v.numpy() for v in resume.variables_of(model)]
+    run = types.SimpleNamespace(
+        model=model,
+        settings={"DATASET": "some"},
+        networks={"model": model},
+        folder=pathlib.Path("nowhere"),
+        state=resume.State(precision=now),
+    )
+    found = resume.State(precision=before)
+    sentences = resume.find_changes(run, values, {"DATASET": "some"}, found)
+    expected = [f"The precision changed from {before} to {now}"]
+    assert sentences == expected * changes

@@ -109,7 +109,7 @@ def test_large_profiles_are_left_out_where_pillow_would_not_read_them(tmp_path):
         assert kept == (format != "PNG") == (not notes)
     grey = bytes(16) + b"GRAY" + bytes(100)  # WebP is always RGB
     left, notes = saving.fitting(Metadata(profile=grey), "WEBP")
-    assert left.profile is None and "is one for grey" in notes[0]
+    assert left.profile is None and "profile is for grey" in notes[0]
     assert saving.fitting(Metadata(profile=profile), "PNG")[1] == [
         "Its colour profile of 1.0 MB was left out, since PNG files with it do not open "
         "everywhere: colours may look different."

@@ -624,6 +624,19 @@ def test_command_as_a_user_runs_it(model_file, tmp_path):
         assert Image.open(tmp_path / "upscaled" / result).size == (18, 14)
 
 
+def test_folders_that_cannot_be_opened_are_failures(run, tmp_path, lock):
+    for name in ("holiday/a.png", "holiday/locked/b.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        draw(tmp_path / name)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "holiday/pipe.png")
+    lock("locked")
+    status, out = run("holiday")
+    assert "1 of 2" in out and "holiday/locked cannot be read" in status
+    status, _ = run("holiday/locked")
+    assert "holiday/locked cannot be read" in status
+
+
 def test_wildcards_that_no_shell_expands(tmp_path):
     """As on Windows. Names that contain such a character come first."""
     for name in ("b.png", "a.png", "c.txt", "[d].png"):

@@ -23,7 +23,7 @@ PROJECT = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
 
 from core import images
-from core.files import atomic_write, files_below
+from core.files import atomic_write
 from core.pixels import luma
 
 SIDE = 300  # pixels, roughly: the sides of a picture are divided evenly
@@ -89,10 +89,7 @@ def main():
     if options.output.exists():
         sys.exit(f"detail.py: {options.output} exists already: name a new folder.")
     try:
-        files = [*filter(images.is_named_as_picture, files_below(options.pictures))]
-        if not files:
-            sys.exit(f"detail.py: there are no pictures in {options.pictures}.")
-        found = rank(files)
+        found = rank(images.find_pictures(options.pictures))
         kept = found[: math.ceil(SHARE * len(found))]
         with atomic_write(options.output) as part:
             part.mkdir()
