@@ -96,7 +96,7 @@ RECIPES = {
     ),
     "edsr_first_realistic_x2": edsr("edsr_first_x2", 2, epochs=32, **REALISTIC),
     "edsr_realistic_x2": edsr(
-        "edsr_first_realistic_x2", 2, epochs=8, **MUON, **REALISTIC
+        "edsr_first_realistic_x2", 2, epochs=6, **MUON, **REALISTIC
     ),
     "espcn_first_x2": ("espcn", dict(SCALE=2, DATASET=PHOTOGRAPHS)),
     "espcn_leaves_x3": ("espcn", dict(SCALE=3)),
@@ -131,6 +131,7 @@ SHARES = {
     "edsr_second_realistic_x4": 0.8,
     "edsr_realistic_x4": 0.5,
     "edsr_first_realistic_x2": 0.85,
+    "edsr_realistic_x2": 0.5,
 }
 
 
