@@ -109,12 +109,16 @@ def backend(request):
     return request.param
 
 
+@pytest.mark.parametrize(
+    "backend", ["jax", pytest.param("torch", marks=pytest.mark.slow)], indirect=True
+)
 def test_what_others_train_loads_on_tensorflow(backend, tmp_path, smooth_pictures):
-    constants = settings("edsr", smooth_pictures, tmp_path)
+    results = tmp_path / "results"
+    constants = settings("edsr", smooth_pictures, results)
     out = finish(start([("edsr", constants, 1)], KERAS_BACKEND=backend))
     assert f"({backend})" in out
     assert keras.backend.backend() == "tensorflow"
-    model = keras.saving.load_model(only_folder(tmp_path) / "model.keras")
+    model = keras.saving.load_model(only_folder(results) / "model.keras")
     assert model(np.zeros((1, 6, 6, 3))).shape == (1, 12, 12, 3)
 
 
