@@ -54,7 +54,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
     Must come before the callbacks of the run, which record that it stopped.
 
     Args:
-        run: `Run`.
+        run: `training.Run`.
         monitor: name in the history, such as "loss".
         patience: epochs without improvement after which training ends.
     """

@@ -27,7 +27,8 @@ def cached_per_model(function):
 def receptive_radius(model):
     """How far, in input pixels, an output pixel looks at most: the sum of the radii of
     all kernels and pools, each as often as it is applied. An upper bound, since some work
-    on enlarged pixels or in parallel, for networks without strides."""
+    on enlarged pixels or in parallel, for networks without strides. A ValueError if an
+    operation has a kernel of unknown size."""
     radius = 0
     nodes = _nodes(model)
     for layer in getattr(model, "operations", model.layers):
@@ -43,6 +44,11 @@ def receptive_radius(model):
         elif hasattr(inner, "dilation_rate"):
             # As keras.ops.conv, which is given its kernels.
             sizes = [np.floor_divide(kernel.shape[:2], 2) for kernel in _arrays(calls)]
+            if not sizes:
+                raise ValueError(
+                    f"How far {layer.name} in the network looks cannot be read off: use a "
+                    "layer of Keras with a kernel_size in its place."
+                )
             radius += int(sum(np.max(size * inner.dilation_rate) for size in sizes))
     return radius
 

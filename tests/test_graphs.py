@@ -74,6 +74,14 @@ def test_radius_counts_kernels_that_keras_ops_take():
     assert graphs.receptive_radius(model) == farthest(model) == 4 + 4 + 1 + 2
 
 
+def test_radius_that_cannot_be_read_off_is_refused():
+    inputs = keras.Input((None, None, 3))
+    outputs = keras.ops.image.extract_patches(inputs, 3, strides=1, padding="same")
+    model = keras.Model(inputs, outputs)
+    with pytest.raises(ValueError, match="How far .* looks cannot be read off: use a"):
+        graphs.receptive_radius(model)
+
+
 def conv(filters=3, size=3, **settings):
     return keras.layers.Conv2D(filters, size, padding="same", **settings)
 
