@@ -14,6 +14,7 @@ from PIL import Image
 
 import drawings
 import edsr
+import results
 import settings
 from core import datasets, imagenet, networks
 from helpers import edits, noise, save, save_blank, usual_ctrl_c
@@ -137,10 +138,11 @@ def run_command(monkeypatch, capsys):
 
 @pytest.fixture
 def run_script(monkeypatch, tmp_path, smooth_pictures, capsys):
-    """Runs main() with other constants, set as the command line sets them; gives the
-    results folder and the output."""
+    """Runs main() with other constants, set as the command line sets them, and without
+    the report, which takes a third of the time, if that is False; gives the results folder
+    and the output."""
 
-    def run(script, **constants):
+    def run(script, report=True, **constants):
         constants = {
             "DATASET": str(smooth_pictures),
             "RESULTS": str(tmp_path / "results"),
@@ -152,6 +154,8 @@ def run_script(monkeypatch, tmp_path, smooth_pictures, capsys):
                 patch.setattr(script, name, getattr(script, name))
             settings.change(vars(script), script.SETTINGS, edits(constants))
             patch.setattr(drawings, "_save", save_blank)
+            if not report:
+                patch.setattr(results, "report", lambda *_, **__: None)
             script.main()
             scales = getattr(script, "SCALES", None) or [script.SCALE]
         scales = "".join(f"x{scale}" for scale in scales)

@@ -319,7 +319,7 @@ def test_step_follows_the_gradients_of_both_losses(relativistic, small_discrimin
     "content",
     [
         "mse",
-        "mae",
+        pytest.param("mae", marks=pytest.mark.slow),
         pytest.param("vgg22", marks=pytest.mark.slow),
         pytest.param("vgg54", marks=pytest.mark.slow),
     ],
@@ -422,7 +422,7 @@ def test_two_stages_in_a_row(run_script, tmp_path, small_discriminator):
     norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
     assert norms and not any(norm.synchronized for norm in norms)
     # Fewer EPOCHS than there were change nothing.
-    _, out = run_script(srgan, **{**TINY["srgan"], "EPOCHS": 1})
+    _, out = run_script(srgan, report=False, **{**TINY["srgan"], "EPOCHS": 1})
     assert out.count("has been trained for all of its 2 epochs") == 2
 
 
@@ -432,9 +432,10 @@ def test_without_stage_one_its_earlier_run_does_not_count(
     start = tmp_path / "srresnet.keras"
     training.save_model(srgan.build_srresnet(2, filters=4, blocks=1), start)
     constants = {**TINY["srgan"], "GAN_EPOCHS": 0, "INITIAL_WEIGHTS": str(start)}
-    folder, _ = run_script(srgan, **{**constants, "EPOCHS": 1, "ADVERSARIAL": False})
+    run = functools.partial(run_script, srgan, report=False)
+    folder, _ = run(**{**constants, "EPOCHS": 1, "ADVERSARIAL": False})
     assert not folder.exists()
-    folder, _ = run_script(srgan, **{**constants, "EPOCHS": 0})
+    folder, _ = run(**{**constants, "EPOCHS": 0})
     before, kept = map(keras.saving.load_model, (start, folder / "start.keras"))
     assert not any(moved(weights_of(before), kept))
 

@@ -17,7 +17,6 @@ import edsr
 import hardware
 import metrics
 import optimizers
-import results
 import training
 import upscale
 from core import networks
@@ -34,15 +33,8 @@ def run_edsr(run_script):
 
 
 @pytest.fixture
-def train_edsr(run_edsr, monkeypatch):
-    """The same without the report, which takes a third of the time."""
-
-    def train(**constants):
-        with monkeypatch.context() as patch:
-            patch.setattr(results, "report", lambda *args: None)
-            return run_edsr(**constants)
-
-    return train
+def train_edsr(run_edsr):
+    return functools.partial(run_edsr, report=False)
 
 
 # --- A run and its results ---
@@ -114,14 +106,13 @@ def test_model_is_the_best_of_the_validation(run_edsr):
 
 def test_finished_run_goes_straight_to_the_report(run_edsr, monkeypatch):
     """Whatever other variables there are: only those of the block are settings."""
-    folder, _ = run_edsr()
+    folder, _ = run_edsr(report=False)
     settings = state_of(folder)[1]["settings"]
     assert settings.keys() == {*edsr.SETTINGS} - {"RESULTS"}
     monkeypatch.setattr(edsr, "HR", 3, raising=False)
     monkeypatch.setattr(edsr, "MY_NOTE", "some text", raising=False)
     before = state_of(folder)
     model = (folder / "model.keras").stat().st_mtime_ns
-    (folder / "scores.csv").unlink()
     folder, out = run_edsr()
     assert "trained for all of its" in out and "PSNR Y" in out
     assert (folder / "scores.csv").exists()
@@ -460,14 +451,14 @@ def assert_same_weights(path, other):
 
 
 @pytest.fixture
-def further(run_edsr, train_edsr, tmp_path):
+def further(run_edsr, tmp_path):
     """Trains a network further; gives that network's file, the folder and the output."""
-    start, _ = train_edsr(RESULTS=str(tmp_path / "first"))
+    start = tmp_path / "start.keras"
+    networks.save_model(edsr.build_edsr(2, filters=8, blocks=1), start)
 
     def run(run_edsr=run_edsr, **constants):
         constants = {"LEARNING_RATE": 1e-3, **constants}
-        constants |= {"INITIAL_WEIGHTS": str(start / "model.keras")}
-        return start / "model.keras", *run_edsr(**constants)
+        return start, *run_edsr(**constants, INITIAL_WEIGHTS=str(start))
 
     return run
 
@@ -569,9 +560,9 @@ def test_network_with_new_layers_has_no_start_to_compare_with(further):
 
 
 def test_start_that_gives_no_numbers_is_refused(further, tmp_path):
-    network = keras.saving.load_model(tmp_path / "first/edsr_x2_pictures/model.keras")
+    network = keras.saving.load_model(tmp_path / "start.keras")
     network.set_weights([weight * np.nan for weight in network.get_weights()])
-    network.save(tmp_path / "first/edsr_x2_pictures/model.keras")
+    network.save(tmp_path / "start.keras")
     with pytest.raises(ValueError, match="INITIAL_WEIGHTS cannot be .*: its .* is nan"):
         further()
 

@@ -3,8 +3,6 @@
 import functools
 import importlib
 import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -16,12 +14,13 @@ import drawings
 import edsr
 import espcn
 import metrics
+import results
 import settings
 import training
 import upscale
 from core.degradations import as_jpeg, without_antialiasing
 from core.tiles import enlarge
-from helpers import PROJECT, TINY, edits, save_blank
+from helpers import PROJECT, TINY, edits, noise, save, save_blank
 from weights import train
 
 FILES = sorted((PROJECT / "weights").glob("*.keras"))
@@ -37,8 +36,8 @@ NOT_INCLUDED = {
 
 @pytest.fixture
 def run_train(monkeypatch, run_command, tmp_path):
-    """Runs train.py with one recipe, its results in a temporary folder; gives its exit
-    status and all it printed."""
+    """Runs train.py with one recipe, its results in a temporary folder, and without the
+    script's report; gives its exit status and all it printed."""
 
     def run(name, script, constants, photographs=()):
         for setting in script.SETTINGS:  # restored when the test ends
@@ -46,6 +45,7 @@ def run_train(monkeypatch, run_command, tmp_path):
         monkeypatch.setattr(train, "PROJECT", tmp_path)
         monkeypatch.setattr(train, "RECIPES", {name: (script.__name__, constants)})
         monkeypatch.setattr(drawings, "_save", save_blank)
+        monkeypatch.setattr(results, "report", lambda *args: None)
         return run_command(train, name, *photographs)
 
     return run
@@ -173,8 +173,8 @@ def test_train_runs_the_script_with_its_settings(run_train, tmp_path, smooth_pic
     arguments = ("espcn_x3", espcn, constants)
     status, out = run_train(*arguments)
     assert status == 0 and "New run" in out
-    results = tmp_path / "results" / "weights" / "espcn_x3"
-    paths = results / "espcn_x3_pictures" / "model.keras", results / "espcn_x3.keras"
+    folder = tmp_path / "results" / "weights" / "espcn_x3"
+    paths = folder / "espcn_x3_pictures" / "model.keras", folder / "espcn_x3.keras"
     trained, packed = (keras.saving.load_model(path, safe_mode=True) for path in paths)
     assert upscale.scale_and_channels(packed) == (3, 1)
     for exact, rounded in zip(trained.get_weights(), packed.get_weights()):
@@ -209,9 +209,9 @@ def test_photographs_are_those_of_the_named_folder(
     constants = {**TINY["espcn"], "DATASET": "photographs", "SCALE": 3}
     status, out = run_train("espcn_x3", espcn, constants, photographs=[smooth_pictures])
     assert status == 0 and f"{smooth_pictures}: " in out
-    results = tmp_path / "results" / "weights" / "espcn_x3"
-    assert (results / "espcn_x3.keras").exists()
-    assert (results / f"espcn_x3_{smooth_pictures.name}" / "model.keras").exists()
+    folder = tmp_path / "results" / "weights" / "espcn_x3"
+    assert (folder / "espcn_x3.keras").exists()
+    assert (folder / f"espcn_x3_{smooth_pictures.name}" / "model.keras").exists()
     status, _ = run_train("espcn_x3", espcn, constants, photographs=["nowhere"])
     assert status.startswith("weights/train.py: DATASET = 'nowhere' is neither")
 
@@ -243,8 +243,8 @@ def test_start_is_kept_for_a_mean_and_refused_once_it_has_changed(
     constants |= dict(EPOCHS=1, STEPS_PER_EPOCH=3, INITIAL_WEIGHTS=start)
     constants["DATASET"] = str(smooth_pictures)
     assert run_train("tiny", edsr, constants)[0] == 0
-    results = tmp_path / "results" / "weights" / "tiny"
-    paths = start, results / "edsr_x2_pictures" / "model.keras", results / "tiny.keras"
+    folder = tmp_path / "results" / "weights" / "tiny"
+    paths = start, folder / "edsr_x2_pictures" / "model.keras", folder / "tiny.keras"
     networks = [keras.saving.load_model(path).get_weights() for path in paths]
     for a, b, packed in zip(*networks, strict=True):
         mean = 0.75 * a + 0.25 * b
@@ -254,16 +254,14 @@ def test_start_is_kept_for_a_mean_and_refused_once_it_has_changed(
     assert "start.keras has changed since the run" in status
 
 
-def test_pictures_are_enlarged_right_after_cloning(tmp_path):
-    image = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+def test_pictures_are_enlarged_right_after_cloning(tmp_path, run_command, monkeypatch):
     for name in ("photo.jpg", "drawing.png"):
-        Image.fromarray(image).save(tmp_path / name)
-    command = [sys.executable, PROJECT / "upscale.py", "photo.jpg", "drawing.png"]
-    done = subprocess.run(
-        command, cwd=tmp_path, check=True, stdout=subprocess.PIPE, text=True
-    )
+        save(noise(12, 16, 3), tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    status, out = run_command(upscale, "photo.jpg", "drawing.png")
+    assert status == 0
     for name, network in {"photo": "edsr_realistic_x4", "drawing": "edsr_x4"}.items():
-        assert f"{name}_x4.png ({network})" in done.stdout
+        assert f"{name}_x4.png ({network})" in out
         with Image.open(tmp_path / "upscaled" / f"{name}_x4.png") as enlarged:
             assert enlarged.size == (64, 48)
 
