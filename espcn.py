@@ -61,31 +61,20 @@ import results
 import training
 
 """
-## Networks to choose from
-
-The channels of each convolution but the last, what follows each, and whether the network
-takes luma (1 channel) or RGB (3).
-"""
-
-EXAMPLE = dict(filters=(64, 64, 32), activation="relu", channels=1)  # Keras' example
-PAPER = dict(filters=(64, 32), activation="tanh", channels=1)  # section 3.2
-FAST = dict(filters=(64, 32), activation="relu", channels=1)  # the paper's with ReLU
-WIDE = dict(filters=(512, 256, 64), activation="relu", channels=1)  # much slower
-RGB = dict(filters=(64, 32), activation="relu", channels=3)  # tutorials, at SCALE = 4
-
-"""
 ## Hyperparameters
 
-Edit these, or set them for one run: `python espcn.py SCALE=4 NETWORK=PAPER`. A run that
+Edit these, or set them for one run: `python espcn.py SCALE=4 CHANNELS=3`. A run that
 was stopped resumes. If you change the pictures, the layers below or any setting other
 than `EPOCHS`, the results so far are moved aside and a new run starts. What else you edit
 is not always noticed: see docs/resume.md.
 """
 
-NETWORK = EXAMPLE  # or PAPER, FAST, WIDE, RGB, or one of your own
 DATASET = "leaves"  # drawn; or "bsds500" (example), "div2k", "flowers", a folder
 DEGRADATION = "bicubic"  # makes LR; or "area", "aliased", "realistic", "web", several
 SCALE = 3  # any whole number, 1 to remove noise and blur; paper: 3 and 4
+CHANNELS = 1  # luma, as in the paper and the example; or 3: RGB, as in tutorials
+LAYER_FILTERS = (64, 64, 32)  # of each convolution but the last; paper: (64, 32)
+ACTIVATION = "relu"  # after each of them; paper: "tanh"
 IMAGE_SKIP = True  # add to the input, each pixel repeated; paper: False
 PATCH_SIZE = 32  # LR pixels; paper: 17
 BATCH_SIZE = 16  # patches
@@ -142,7 +131,7 @@ def build_espcn(
         keras.activations.get(activation)
     except ValueError as error:
         raise ValueError(
-            f"NETWORK: {activation!r} is not an activation of Keras, such as 'relu' or "
+            f"ACTIVATION = {activation!r} is not an activation of Keras, such as 'relu' or "
             "'tanh'."
         ) from error
     inputs = keras.Input((None, None, channels), name="lr")
@@ -254,9 +243,9 @@ def main():
         LEARNING_RATE, EPOCHS * STEPS_PER_EPOCH, WARMUP_STEPS
     )
     with hardware.devices(BATCH_SIZE):
-        model = build_espcn(SCALE, **NETWORK, image_skip=IMAGE_SKIP)
+        model = build_espcn(SCALE, CHANNELS, LAYER_FILTERS, ACTIVATION, IMAGE_SKIP)
         loss = make_loss(LOSS, VGG_WEIGHTS)
-        losses.check_patch_size(loss, PATCH_SIZE, SCALE, NETWORK["channels"])
+        losses.check_patch_size(loss, PATCH_SIZE, SCALE, CHANNELS)
         model.compile(
             optimizer=keras.optimizers.Adam(learning_rate),
             loss=loss,
@@ -274,7 +263,7 @@ def main():
         train, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
     )
     crops = data.validation_batches(validation, SCALE, 4 * PATCH_SIZE)
-    if NETWORK["channels"] == 1:
+    if CHANNELS == 1:
         batches, crops = batches.map(to_luma).prefetch(2), crops.map(to_luma)
     drawings.draw_samples(next(iter(batches)), run.folder / "samples.png")
     preview = callbacks.Preview(
@@ -304,7 +293,8 @@ if __name__ == "__main__":
 """
 ## What to try next
 
-- The paper's layers: `NETWORK = PAPER` and `IMAGE_SKIP = False`.
+- The paper's layers: `LAYER_FILTERS = (64, 32)`, `ACTIVATION = "tanh"` and
+  `IMAGE_SKIP = False`.
 - Photographs: `DATASET = "bsds500"`, or a folder of your own.
 - Noise removed, at the same size: `SCALE = 1` and `NOISE = 25.0`.
 - `python upscale.py photo.jpg --model results/espcn_x3_leaves/model.keras` enlarges your

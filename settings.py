@@ -153,7 +153,7 @@ def change(namespace, names, edits):
     """
     for name, text in _split(edits, names):
         try:
-            namespace[name] = _parse(name, text, namespace[name], namespace)
+            namespace[name] = _parse(name, text, namespace[name])
         except ValueError as error:
             raise ValueError(f"{error} (settings: {', '.join(names)}).") from None
 
@@ -184,17 +184,7 @@ def _are_positive(values):
     return isinstance(values, (tuple, list)) and all(map(_whole(1)[1], values))
 
 
-def _is_network(value):
-    return (
-        isinstance(value, dict)
-        and value.keys() == {"filters", "activation", "channels"}
-        and _are_positive(value["filters"])
-        and isinstance(value["activation"], str)
-        and _are_positive([value["channels"]])
-        and value["channels"] in (1, 3)
-    )
-
-
+TEXT = "text in quotes, not empty", _is_text
 # What settings may be, in words and as a test. DEGRADATION is checked in data.py.
 ROWS = {
     "IMAGE_SKIP ADVERSARIAL RELATIVISTIC": ("True or False", lambda x: type(x) is bool),
@@ -205,19 +195,15 @@ ROWS = {
     "SEED": _whole(0, 2**32 - 1),  # NumPy's
     "NOISE RESIDUAL_SCALING ADVERSARIAL_WEIGHT GRID_WEIGHT": _number(0, "0 or more"),
     "LEARNING_RATE GAN_LEARNING_RATE": _number(math.ulp(0), "above 0"),
-    "DATASET RESULTS PRECISION OPTIMIZER LOSS CONTENT_LOSS DISCRIMINATOR_NORM": (
-        "text in quotes, not empty",
-        _is_text,
-    ),
+    "DATASET RESULTS PRECISION OPTIMIZER LOSS CONTENT_LOSS": TEXT,
+    "ACTIVATION DISCRIMINATOR_NORM": TEXT,
     "INITIAL_WEIGHTS INITIAL_DISCRIMINATOR VGG_WEIGHTS": (
         "a path in quotes, or None",
         lambda x: x is None or _is_text(x),
     ),
     "SCALES": ("whole numbers (int) such as (2, 3)", _are_positive),
-    "NETWORK": (
-        'like dict(filters=(64, 32), activation="relu", channels=1), with 1 channel or 3',
-        _is_network,
-    ),
+    "LAYER_FILTERS": ("whole numbers (int) such as (64, 32)", _are_positive),
+    "CHANNELS": ("1 or 3", lambda value: type(value) is int and value in (1, 3)),
 }
 KINDS = {name: kind for names, kind in ROWS.items() for name in names.split()}
 
@@ -273,14 +259,12 @@ def _split(edits, names):
     return pairs
 
 
-def _parse(name, text, default, namespace):
+def _parse(name, text, default):
     """The value that a text stands for: of the same kind as the default."""
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError):
         value = text
-    if isinstance(default, dict) and text.isupper():  # NETWORK=PAPER
-        value = namespace.get(text)
     _, fits = KINDS.get(name, (None, None))
     if value is None and fits and fits(None):  # INITIAL_WEIGHTS=None
         return None
@@ -296,12 +280,5 @@ def _parse(name, text, default, namespace):
     if type(value) is not type(default) and not (fits and fits(value)):
         kinds = {bool: "True or False", int: "a whole number", float: "a number"}
         kind = kinds.get(type(default), f"like {default}")
-        if isinstance(default, dict):
-            known = [
-                key
-                for key, value in namespace.items()
-                if key.isupper() and key != name and isinstance(value, dict)
-            ]
-            kind = f"one of {', '.join(known)}, or {kind}"
         raise ValueError(f"{name} must be {kind}, not {text!r}")
     return value

@@ -34,7 +34,7 @@ TINY = {
         "PRECISION": "float32",
     },
     "espcn": {
-        "NETWORK": {"filters": (4, 4), "activation": "relu", "channels": 1},
+        "LAYER_FILTERS": (4, 4),
         "PATCH_SIZE": 12,
         "EPOCHS": 2,
         "STEPS_PER_EPOCH": 3,

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 import edsr
-import espcn
 import settings
 from helpers import PROJECT, SCRIPTS, TINY, edited, edits, run_process
 from tools import notebook
@@ -79,20 +78,6 @@ def test_whole_number_in_the_file_does_not_refuse_others():
         settings.change(namespace, [*namespace], ["SCALE=2.5"])
 
 
-@pytest.mark.parametrize("name", ["EXAMPLE", "PAPER", "FAST", "WIDE", "RGB"])
-def test_network_is_chosen_by_its_name(name):
-    namespace = dict(vars(espcn))
-    settings.change(namespace, espcn.SETTINGS, [f"NETWORK={name}"])
-    assert namespace["NETWORK"] is getattr(espcn, name)
-
-
-def test_network_of_ones_own():
-    namespace = dict(vars(espcn))
-    own = {"filters": (8,), "activation": "relu", "channels": 1}
-    settings.change(namespace, espcn.SETTINGS, [f"NETWORK={own}"])
-    assert namespace["NETWORK"] == own
-
-
 def test_later_edits_win_and_others_stay():
     namespace = dict(vars(edsr))
     settings.change(namespace, edsr.SETTINGS, ["SCALE=2", "SEED=7", "SCALE=3"])
@@ -154,23 +139,10 @@ def test_values_of_the_wrong_kind_are_refused_with_all_names(edit, kind):
     assert namespace == vars(edsr)
 
 
-@pytest.mark.parametrize(
-    "text", ["EXMPLE", "LOSS", "keras", "build_espcn", "64", "None"]
-)
-def test_what_is_no_network_is_refused(text):
-    """Other variables of the script's are no networks either."""
-    message = f"^NETWORK must be one of EXAMPLE, PAPER, .*, or like .*, not '{text}'"
-    with pytest.raises(ValueError, match=message):
-        settings.change(dict(vars(espcn)), espcn.SETTINGS, [f"NETWORK={text}"])
-
-
 def test_tuple_of_scales_does_not_take_one():
     namespace = {"SCALES": (2, 3, 4)}
     with pytest.raises(ValueError, match=r"SCALES must be like \(2, 3, 4\), not '2'"):
         settings.change(namespace, ["SCALES"], ["SCALES=2"])
-
-
-NET = {"filters": (8,), "activation": "relu", "channels": 1}
 
 
 @pytest.mark.parametrize(
@@ -207,11 +179,10 @@ NET = {"filters": (8,), "activation": "relu", "channels": 1}
         ("SCALES", 2, "whole numbers (int) such as (2, 3)"),
         ("SCALES", np.array([2, 3]), "whole numbers (int) such as (2, 3)"),
         ("SCALES", (2.0, 3), "whole numbers (int) such as (2, 3)"),
-        ("NETWORK", {**NET, "filters": 8}, "like dict(filters=(64, 32), "),
-        ("NETWORK", {**NET, "filters": (8.0,)}, "like dict(filters=(64, 32), "),
-        ("NETWORK", {**NET, "channels": 2}, "like dict(filters=(64, 32), "),
-        ("NETWORK", {**NET, "blocks": 2}, "like dict(filters=(64, 32), "),
-        ("NETWORK", (8,), "like dict(filters=(64, 32), "),
+        ("LAYER_FILTERS", 8, "whole numbers (int) such as (64, 32)"),
+        ("LAYER_FILTERS", (8, 0), "whole numbers (int) such as (64, 32)"),
+        ("CHANNELS", 2, "1 or 3"),
+        ("CHANNELS", True, "1 or 3"),
     ],
 )
 def test_impossible_values_are_named(name, value, kind):
@@ -230,8 +201,8 @@ def test_impossible_values_are_named(name, value, kind):
         ("SEED", 2**32 - 1),
         ("PATCH_SIZE", 3),
         ("SCALES", [2, 4]),
-        ("NETWORK", NET),
-        ("NETWORK", {**NET, "filters": (), "channels": 3}),
+        ("LAYER_FILTERS", ()),
+        ("CHANNELS", 3),
         ("DATASET", PROJECT),
         ("INITIAL_WEIGHTS", None),
     ],
@@ -332,17 +303,10 @@ import settings
 settings.check_command_line()
 
 """
-## Choices
-"""
-
-SOME = dict(filters=4)
-OTHER = dict(filters=8)
-
-"""
 ## Hyperparameters
 """
 
-LAYERS = SOME  # or OTHER
+LAYERS = (4, 8)  # filters of each
 SCALE = 4  # 2, 3, 4 or 8
 RATE = 1e-3  # paper: 1e-4
 RESULTS = "results"  # a folder
@@ -379,10 +343,10 @@ def run_small(tmp_path, *arguments, text=SMALL):
 
 def test_command_line_changes_one_run(tmp_path):
     names = "['LAYERS', 'SCALE', 'RATE', 'RESULTS']"
-    done = run_small(tmp_path, "SCALE=2", "LAYERS=OTHER", "RESULTS=a b")
-    assert done.stdout == f"{names} {{'filters': 8}} 2 0.001 a b 5\n"
+    done = run_small(tmp_path, "SCALE=2", "LAYERS=8,16", "RESULTS=a b")
+    assert done.stdout == f"{names} (8, 16) 2 0.001 a b 5\n"
     done = run_small(tmp_path)
-    assert done.stdout == f"{names} {{'filters': 4}} 4 0.001 results 5\n"
+    assert done.stdout == f"{names} (4, 8) 4 0.001 results 5\n"
     assert (tmp_path / "small.py").read_text() == SMALL
 
 

@@ -173,9 +173,7 @@ def test_hyperparameters_come_first_and_each_has_a_comment(name):
     source = MODULES[name].read_text()
     headings = re.findall(r"^## (.*)$", source, flags=re.M)
     first = ["Introduction", "Setup", "Hyperparameters"]
-    if name == "espcn":
-        first.insert(2, "Networks to choose from")
-    assert headings[: len(first)] == first
+    assert headings[:3] == first
     script = importlib.import_module(name)
     scale = "SCALES" if name == "mdsr" else "SCALE"
     assert {*CONSTANTS, scale} <= {*script.SETTINGS}
