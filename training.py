@@ -27,6 +27,7 @@ from core import decoded, interrupts, state
 from core.files import expand_home, named_errors, remove_partial_files, write_csv
 from core.keras_files import unserializable_part
 from core.networks import (
+    float32_copy,
     load_initial_weights,
     load_model,
     load_network_of,
@@ -46,6 +47,7 @@ __all__ = [
     "Run",
     "Checkpoint",
     # For training scripts:
+    "float32_copy",
     "load_model",
     "load_network_of",
     "save_model",

@@ -314,6 +314,23 @@ def test_step_follows_the_gradients_of_both_losses(relativistic, small_discrimin
 # --- Training ---
 
 
+def test_average_follows_the_generator(small_discriminator):
+    gan = make_gan()
+    expected = weights_of(gan.average)
+    for step in (1, 2, 3):
+        gan.train_on_batch(*batch())
+        share = 10 / (step + 10)
+        expected = [
+            (1 - share) * mean + share * weight
+            for mean, weight in zip(expected, weights_of(gan.generator), strict=True)
+        ]
+    assert all(moved(weights_of(gan.generator), gan.average))
+    for mean, weight in zip(expected, weights_of(gan.average)):
+        np.testing.assert_allclose(weight, mean, atol=1e-6)
+    lr, _ = batch()
+    np.testing.assert_array_equal(gan(lr), gan.average(lr))
+
+
 @pytest.mark.parametrize("adversarial_weight", [0, 1e-3])
 @pytest.mark.parametrize(
     "content",
