@@ -166,7 +166,7 @@ def find_detail(hr, bicubic, fraction=1 / 3):
 def show(axes, image, title=""):
     """Shows a picture, RGB or luma, without ticks, its pixels as they are."""
     axes.imshow(image, "gray", vmin=0, vmax=255, interpolation="nearest")
-    axes.set_title(title, fontsize=12)
+    axes.set_title(title, fontsize=12, parse_math=False)  # a file's name may have a $
     axes.set_axis_off()
 
 

@@ -80,7 +80,7 @@ def export(
     import tensorflow as tf
 
     from core.colours import for_rgb
-    from core.networks import as_network
+    from core.networks import as_network, in_precision
 
     check_options(format, size, precision, calibrate, layout)
     check_output(format, output)
@@ -89,7 +89,7 @@ def export(
             "The exporters are TensorFlow's: set KERAS_BACKEND=tensorflow, or save the "
             "network and run export.py."
         )
-    model = as_network(model)
+    model = in_precision(as_network(model), "float32")
     _check_layers(model, size)
     if format == "web":
         model = for_rgb(model)

@@ -274,7 +274,7 @@ def evaluate_each(model, pairs, self_ensemble=False, name="Evaluating", verbose=
         count = operator.length_hint(pairs) or None  # a generator does not know
         progress = keras.utils.Progbar(count, unit_name="picture")
     for lr, hr in pairs:
-        lr, hr = _as_uint8(lr, "LR"), _as_uint8(hr, "HR")
+        lr, hr = _rgb_as_uint8(lr, "LR"), _rgb_as_uint8(hr, "HR")
         scale = pixels.scale_between(lr, hr)
         if not compiled:  # so that one picture is enough to measure a speed
             # TensorFlow on a CPU compiles for any size once it has seen two.
@@ -328,11 +328,13 @@ def _niqe_or_nan(sr):
     return niqe(sr) if large and natural.has_parameters() else np.nan
 
 
-def _as_uint8(image, name):
+def _rgb_as_uint8(image, name):
     image = np.asarray(image)
+    if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
+        raise ValueError(f"{name} must be RGB [H, W, 3], not of shape {image.shape}.")
     if image.dtype == np.uint8:
         return image
-    pixels.check_range(image, name, "multiply pixels from 0 to 1 by 255")
+    pixels.check_range(image, name)
     return pixels.to_uint8(image)
 
 

@@ -27,6 +27,7 @@ from core import decoded, interrupts, state
 from core.files import expand_home, named_errors, remove_partial_files, write_csv
 from core.keras_files import unserializable_part
 from core.networks import (
+    finalize_states,
     float32_copy,
     load_initial_weights,
     load_model,
@@ -433,6 +434,8 @@ def _restore(run):
         return False, (changes if found.epoch else [])  # nothing to keep in epoch 0
     for variable, value in zip(variables_of(run.model), values):
         variable.assign(value)
+    for network in run.networks.values():
+        finalize_states(network)
     now = run.state
     run.state = dataclasses.replace(
         found,

@@ -27,30 +27,63 @@ def cached_per_model(function):
 def receptive_radius(model):
     """How far, in input pixels, an output pixel looks at most: the sum of the radii of
     all kernels and pools, each as often as it is applied. An upper bound, since some work
-    on enlarged pixels or in parallel, for networks without strides. A ValueError if an
-    operation has a kernel of unknown size."""
+    on enlarged pixels or in parallel, for networks without strides. A ValueError if that
+    cannot be known of a layer."""
     radius = 0
     nodes = _nodes(model)
     for layer in getattr(model, "operations", model.layers):
         calls = nodes.get(layer.name, ())
-        inner = getattr(layer, "layer", layer)  # as of SpectralNormalization
-        if isinstance(inner, keras.Model):
-            radius += receptive_radius(inner) * (len(calls) or 1)
-        elif hasattr(inner, "kernel_size") or hasattr(inner, "pool_size"):
-            size = getattr(inner, "kernel_size", None) or inner.pool_size
-            dilation = getattr(inner, "dilation_rate", 1)
-            own = np.max(np.floor_divide(size, 2) * dilation)
-            radius += int(own) * (len(calls) or 1)
-        elif hasattr(inner, "dilation_rate"):
+        if hasattr(layer, "dilation_rate") and not hasattr(layer, "kernel_size"):
             # As keras.ops.conv, which is given its kernels.
             sizes = [np.floor_divide(kernel.shape[:2], 2) for kernel in _arrays(calls)]
             if not sizes:
-                raise ValueError(
-                    f"How far {layer.name} in the network looks cannot be read off: use a "
-                    "layer of Keras with a kernel_size in its place."
-                )
-            radius += int(sum(np.max(size * inner.dilation_rate) for size in sizes))
+                raise _unknown(layer)
+            radius += int(sum(np.max(size * layer.dilation_rate) for size in sizes))
+        else:
+            radius += _radius(layer) * (len(calls) or 1)
     return radius
+
+
+INTERPOLATION = {
+    "nearest": 0,
+    "bilinear": 1,
+    "bicubic": 2,
+    "lanczos3": 3,
+    "lanczos5": 5,
+}
+
+
+def _radius(layer):
+    """The same for one call of a layer."""
+    layer = getattr(layer, "layer", layer)  # as of SpectralNormalization
+    if isinstance(layer, keras.Model) and layer.layers:
+        return receptive_radius(layer)
+    size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
+    if size:
+        dilation = getattr(layer, "dilation_rate", 1)
+        return int(np.max(np.floor_divide(size, 2) * dilation))
+    if method := getattr(layer, "interpolation", None):
+        if method not in INTERPOLATION:
+            raise _unknown(layer)
+        return INTERPOLATION[method]
+    for name in ("padding", "cropping", "pad_width", "shift"):  # which move pixels
+        if (amount := getattr(layer, name, None)) and not isinstance(amount, str):
+            return int(np.max(np.abs(amount)))
+    if type(layer).__module__.startswith("keras."):
+        return 0
+    # A layer of somebody's own looks as far as those in it, one after the other.
+    values = keras.tree.flatten([*vars(layer).values()])
+    parts = {id(value): value for value in values if isinstance(value, keras.Layer)}
+    if layer.weights and not parts:
+        raise _unknown(layer)
+    return sum(map(_radius, parts.values()))
+
+
+def _unknown(layer):
+    return ValueError(
+        f"How far {layer.name} in the network looks cannot be read off: use layers of "
+        "Keras with a kernel_size in its place."
+    )
 
 
 @cached_per_model
@@ -81,8 +114,9 @@ def split_at_upsampling(model):
     Returns:
         A pair of `keras.Model` with its weights: from the picture to features, and from
         [picture, features] to the output. None where no cut leaves learned layers on both
-        sides and computes none of them twice, or where no learned layer works on enlarged
-        pixels, so that the second half would save no memory.
+        sides and computes none of them twice, where a layer after it looks at the whole
+        picture, or where no learned layer works on enlarged pixels, so that the second half
+        would save no memory.
     """
     sources, learned = _sources(model), _learned(model)
     if not sources:
@@ -104,11 +138,15 @@ def split_at_upsampling(model):
     if enlarged and not enlarged & learned:
         return None
     *_, output = sources
+    unlimited = {layer.name for layer in model.operations if _looks_everywhere(layer)}
     cuts = {}
     for name, shape in shapes.items():
         first = learned & _needed(name, sources)
-        second = learned & _needed(output, sources, without=name)
-        if shape[1:3] == (side, side) and first and second and not first & second:
+        after = _needed(output, sources, without=name)
+        second = learned & after
+        if shape[1:3] != (side, side) or unlimited & after:
+            continue
+        if first and second and not first & second:
             cuts[name] = shape[-1]
     if not cuts:
         return None
@@ -141,6 +179,19 @@ def call_layers(model, x):
         for name, result in results
         if calls[name] == 1 and isinstance(result, keras.KerasTensor)
     }
+
+
+def _looks_everywhere(layer):
+    """Whether a layer or operation makes each pixel from the whole picture."""
+    if isinstance(layer, keras.Model):
+        return any(map(_looks_everywhere, getattr(layer, "operations", layer.layers)))
+    kinds = "Global", "GroupNormalization", "Attention", "MultiHeadAttention"
+    if type(layer).__name__.startswith(kinds):
+        return True
+    if not hasattr(layer, "keepdims") and "LayerNorm" not in type(layer).__name__:
+        return False
+    axis = getattr(layer, "axis", None)  # over which a mean, or the like, is taken
+    return axis is None or bool({1, 2, -2, -3} & {*np.atleast_1d(axis).tolist()})
 
 
 def _learned(model):

@@ -5,6 +5,7 @@ of Keras, and the weights are in HDF5.
 """
 
 import json
+import os
 import re
 import warnings
 import zipfile
@@ -44,18 +45,18 @@ def load_model(path):
 
 def _problem_of(path):
     """What keeps a file from being a `.keras` file, in a sentence; or None."""
-    if path.is_dir():
+    if os.path.isdir(path):
         if (path / "saved_model.pb").exists():
             return (
                 f"{path} is a SavedModel, which does not hold the layers: save the Keras "
                 "model that it was exported from as .keras."
             )
         return f"{path}: this is a folder."
-    if not path.is_file():
-        return no_such_network(path)
     try:
         with open(path, "rb") as file:
             start = file.read(len(HDF5))
+    except FileNotFoundError:
+        return no_such_network(path)
     except OSError as error:
         return f"{path} cannot be read: {error.strerror}."
     if start == HDF5:

@@ -70,6 +70,8 @@ def of_pillow(image, path):
         metadata.chunks = _colour_chunks(path)
     elif not metadata.profile:
         metadata.chunks = _coded_colours(image, path)
+    if image.format == "TIFF" and ExifTags.Base.XResolution not in image.tag_v2:
+        return metadata  # for which Pillow would say 1 dpi
     density = image.info.get("dpi")
     # Without a unit, as PNG, TIFF and JPEG files state it.
     names = "aspect", "resolution", "jfif_density"

@@ -85,8 +85,22 @@ def float32_copy(model):
         output become that one.
     """
     copy = _clone(model, lambda layer: "float32")
-    copy.set_weights(model.get_weights())
+    set_weights(copy, model.get_weights())
     return copy
+
+
+def set_weights(model, weights):
+    """Sets the weights of a network, those of layers such as Normalization, too, which
+    computes with what it made of its weights before."""
+    model.set_weights(weights)
+    finalize_states(model)
+
+
+def finalize_states(model):
+    """Makes layers such as Normalization compute with the weights that they have now."""
+    for layer in innermost_layers(model):
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
 
 
 def in_precision(model, policy):
@@ -94,7 +108,9 @@ def in_precision(model, policy):
 
     The policy holds between the first layer that was trained and the last. These two, and
     what passes the picture on beside them, stay in float32: bfloat16 has only 8 bits of
-    precision, and the picture 8. Networks with layers of somebody's own stay as they are.
+    precision, and the picture 8. So do networks whose graph is not known, as that of a
+    `keras.Sequential`. Those with layers of somebody's own, or quantized ones, stay as they
+    are.
 
     Args:
         model: `keras.Model`.
@@ -105,7 +121,7 @@ def in_precision(model, policy):
         nothing to change.
     """
     if copy := _in_precision(model, policy):
-        copy.set_weights(model.get_weights())
+        set_weights(copy, model.get_weights())
         return copy
     return model
 
@@ -114,20 +130,20 @@ def in_precision(model, policy):
 def _in_precision(model, policy):
     """None where nothing is to be changed."""
     part = hidden_layers(model)
-    wanted = {
-        layer.name: policy if layer.name in part else "float32"
-        for layer in model.layers
-    }
+    layers = [*innermost_layers(model)]
+
+    def wanted(layer):
+        return policy if layer.name in part else "float32"
+
+    if all(layer.dtype_policy.name == wanted(layer) for layer in layers):
+        return None
     known = all(
         type(layer).__module__.startswith("keras.")
         and not isinstance(layer, keras.layers.Lambda)
-        for layer in model.layers
+        and not getattr(layer, "quantization_mode", None)
+        for layer in layers
     )
-    if all(layer.dtype_policy.name == wanted[layer.name] for layer in model.layers):
-        return None
-    if not part or not known:
-        return None
-    return _clone(model, lambda layer: wanted.get(layer.name, "float32"))
+    return _clone(model, wanted) if known else None
 
 
 def _clone(model, policy_of):
@@ -135,6 +151,10 @@ def _clone(model, policy_of):
     a function of it names."""
 
     def clone(layer):
+        if mode := getattr(layer, "quantization_mode", None):
+            raise ValueError(
+                f"{model.name} is quantized ({mode}): use the network that it was made of."
+            )
         config = layer.get_config()
         if "dtype" in config:
             config["dtype"] = policy_of(layer)
@@ -170,7 +190,7 @@ def interpolate(first, second, share):
     ):
         raise ValueError(f"{first.name} and {second.name} differ in their layers.")
     mixed = float32_copy(first)
-    mixed.set_weights([(1 - share) * a + share * b for a, b in pairs])
+    set_weights(mixed, [(1 - share) * a + share * b for a, b in pairs])
     return mixed
 
 
@@ -249,6 +269,11 @@ def _scale_at(model, height, width, channels):
             f"{model.name} gives {shape[1:]} for a picture of {(height, width, channels)}, "
             "not a picture of as many channels."
         )
+    if None in shape[1:3]:
+        raise ValueError(
+            f"{model.name} does not say how large its output is: use layers of Keras that "
+            "keep the size of a picture, or enlarge it, in place of those that do not."
+        )
     scale = shape[1] // height
     if not scale or shape[1:3] != (height * scale, width * scale):
         raise ValueError(
@@ -318,9 +343,10 @@ def load_initial_weights(model, path):
     theirs = {layer.name: layer for layer in innermost_layers(source)}
     learned = {name for name, layer in theirs.items() if layer.trainable_weights}
     # Of layers that are frozen, those that the file learned count, too.
-    ours = [x for x in model.layers if x.trainable_weights or x.name in learned]
+    layers = [*innermost_layers(model)]
+    ours = [x for x in layers if x.trainable_weights or x.name in learned]
     taken = 0
-    for layer in model.layers:
+    for layer in layers:
         weights = theirs[layer.name].get_weights() if layer.name in theirs else []
         shapes = [tuple(w.shape) for w in layer.weights]
         if weights and [w.shape for w in weights] == shapes:
@@ -331,6 +357,7 @@ def load_initial_weights(model, path):
             f"The initial weights in {path} share no layer with {model.name}: it is another "
             "kind of network, or has other numbers of channels (FILTERS)."
         )
+    finalize_states(model)
     whole = taken == len(ours) and _give_the_same(model, source)
     print(f"Starting from {path}: {taken} of {len(ours)} layers taken over")
     if not whole:

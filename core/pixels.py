@@ -126,13 +126,13 @@ def to_samples(image, dtype):
 BEYOND = 1.25  # how far interpolation overshoots white, at most
 
 
-def check_range(image, name, way_out, max_val=255):
+def check_range(image, name, way_out=None, max_val=255):
     """Refuses a picture whose pixels are plainly not from 0 to `max_val`.
 
     Args:
         image: array, not empty.
         name: what the error calls it.
-        way_out: what the error tells people to do.
+        way_out: what the error tells people to do; by default, how to get to 0 to 255.
         max_val: the value of white.
 
     Raises:
@@ -141,6 +141,10 @@ def check_range(image, name, way_out, max_val=255):
     low, high = float(image.min()), float(image.max())
     if low <= high and not seems_out_of_range(low, high, image.dtype, max_val):
         return  # and none is NaN
+    if not way_out:
+        way_out = "multiply pixels from 0 to 1 by 255"
+        if low >= 0 and high > BEYOND * 255:
+            way_out = "divide 16-bit pixels by 257"
     if low >= 0 and high <= BEYOND:
         way_out += "; if it is almost black, pass it as uint8"
     raise ValueError(

@@ -60,6 +60,7 @@ def write(path, format, samples, metadata):
         x, y = metadata.density or (0, 0)
         dpi = {"dpi": (round(x), round(y))} if x and format == "JPEG" else {}
         subsampling = {"subsampling": 0} if format == "JPEG" else {}
+        hidden = {"exact": True} if format == "WEBP" else {}  # colours under alpha 0
         buffer = io.BytesIO()  # where a disk is full, Pillow cuts a JPEG off silently
         _image(samples).save(
             buffer,
@@ -68,6 +69,7 @@ def write(path, format, samples, metadata):
             exif=metadata.exif,
             icc_profile=metadata.profile,
             **subsampling,
+            **hidden,
             **dpi,
         )
         path.write_bytes(buffer.getbuffer())

@@ -152,7 +152,7 @@ def _as_pixels(image, model, dtype):
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
         raise ValueError(f"image must be RGB [H, W, 3], not of shape {image.shape}.")
-    check_range(image, "image", "multiply pixels from 0 to 1 by 255")
+    check_range(image, "image")
     inputs = getattr(model, "inputs", None) or []  # none in a class of somebody's own
     if image.dtype != np.uint8 and any("int" in each.dtype for each in inputs):
         if dtype == np.uint16:
@@ -281,10 +281,11 @@ def _run(model, *arrays):
     with _whole_batches():
         inputs = batches if len(batches) > 1 else batches[0]
         try:
-            return np.asarray(model.predict_on_batch(inputs))[0]
+            outputs = model.predict_on_batch(inputs)
         except TypeError:
             # TensorFlow cannot compile UpSampling2D with interpolation for any size.
-            return np.asarray(model(inputs, training=False))[0]
+            outputs = model(inputs, training=False)
+        return np.asarray(outputs, np.float32)[0]  # of any precision
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ def test_squares_with_detail_are_cut_out_unchanged(tmp_path, run_command):
     for folder, image in zip(("here", "there"), rough):
         path = tmp_path / "photos" / folder
         path.mkdir(parents=True)
-        save(np.hstack([image, flat]), path / "same.png")
+        save(np.hstack([image, flat]), path / f"{'same' * 60}.png")
     hidden = tmp_path / "photos" / ".Trash"
     hidden.mkdir()
     save(rough[0], hidden / "thrown_away.png")

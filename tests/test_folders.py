@@ -16,6 +16,13 @@ from core.pairs import Pair
 from helpers import names, noise, save
 
 
+def test_pipes_are_left_out(tmp_path, make_pictures):
+    """Of which reading would not end."""
+    make_pictures(tmp_path, ["a.png", "b.png"])
+    os.mkfifo(tmp_path / "c.png")
+    assert len(data.load(tmp_path, "all", 2)) == 2
+
+
 @pytest.mark.parametrize(
     "train, validation, test",
     [

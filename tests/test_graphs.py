@@ -78,8 +78,64 @@ def test_radius_that_cannot_be_read_off_is_refused():
     inputs = keras.Input((None, None, 3))
     outputs = keras.ops.image.extract_patches(inputs, 3, strides=1, padding="same")
     model = keras.Model(inputs, outputs)
-    with pytest.raises(ValueError, match="How far .* looks cannot be read off: use a"):
+    with pytest.raises(
+        ValueError, match="How far .* looks cannot be read off: use lay"
+    ):
         graphs.receptive_radius(model)
+
+
+class Block(keras.layers.Layer):
+    """As people write residual blocks."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = conv(), keras.layers.SpectralNormalization(conv())
+
+    def call(self, x):
+        return x + self.second(self.first(x))
+
+
+class Opaque(keras.layers.Layer):
+    def build(self, shape):
+        self.kernel = self.add_weight((3, 3, 3, 3), "ones")
+
+    def call(self, x):
+        return keras.ops.conv(x, self.kernel, padding="same")
+
+
+def test_radius_counts_what_is_in_layers_of_ones_own():
+    model = model_of(Block(), keras.layers.Rescaling(2), Block())
+    assert graphs.receptive_radius(model) == farthest(model) == 4
+    with pytest.raises(ValueError, match="How far opaque in the network looks"):
+        graphs.receptive_radius(model_of(Opaque()))
+
+
+@pytest.mark.parametrize(
+    "operation, radius",
+    [
+        (lambda x: keras.ops.roll(x, 3, axis=1), 3),
+        (lambda x: keras.ops.roll(x, (-2, 1), axis=(1, 2)), 2),
+        (
+            lambda x: keras.layers.Cropping2D(((4, 0), (0, 0)))(
+                keras.layers.ZeroPadding2D(((0, 4), (0, 0)))(x)
+            ),
+            4,
+        ),
+        (keras.layers.UpSampling2D(2, interpolation="bilinear"), 1),
+        (keras.layers.UpSampling2D(2, interpolation="bicubic"), 2),
+    ],
+)
+def test_radius_counts_what_moves_or_mixes_pixels(operation, radius):
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, operation(inputs))
+    assert graphs.receptive_radius(model) >= radius
+    image = noise(1, 30, 30, 3).astype(np.float32)
+    changed = image.copy()
+    changed[0, 15, 15] += 100
+    results = [np.asarray(model(x))[0] for x in (image, changed)]
+    scale = len(results[0]) // 30
+    places = np.argwhere((results[0] != results[1]).any(axis=-1)) // scale
+    assert np.abs(places - 15).max() == radius
 
 
 def conv(filters=3, size=3, **settings):
@@ -93,6 +149,24 @@ BUILDERS = {
     "rcan": lambda: rcan.build_rcan(2, 1, 1, 4, 2),
     "srresnet": lambda: srgan.build_srresnet(4, 4, 1),
 }
+
+
+@pytest.mark.parametrize(
+    "layer, cut",
+    [
+        (keras.layers.LayerNormalization(), True),
+        (keras.layers.GroupNormalization(1), False),
+        (lambda x: x * keras.ops.mean(x, axis=(1, 2), keepdims=True), False),
+        (lambda x: x * keras.ops.max(x, axis=-1, keepdims=True), True),
+        (lambda x: x * keras.layers.GlobalAveragePooling2D(keepdims=True)(x), False),
+    ],
+)
+def test_no_cut_before_what_looks_at_the_whole_picture(layer, cut):
+    inputs = keras.Input((None, None, 3))
+    x = conv(12)(conv(8)(inputs))
+    x = layer(keras.ops.depth_to_space(x, 2))
+    model = keras.Model(inputs, conv()(x))
+    assert bool(graphs.split_at_upsampling(model)) == cut
 
 
 @pytest.mark.parametrize("name", BUILDERS)

@@ -7,7 +7,7 @@ import tifffile
 from PIL import Image, ImageCms
 
 from core import images, saving
-from helpers import noise
+from helpers import noise, save
 
 
 def metadata_of(path):
@@ -48,6 +48,11 @@ def test_density_without_a_unit_is_the_shape_of_a_pixel(tmp_path, dtype):
             resolutionunit="NONE",
         )
         assert metadata_of(path).density == expected
+
+
+def test_tiff_that_says_nothing_of_density_has_none(tmp_path):
+    save(noise(8, 8, 3), tmp_path / "a.tif")
+    assert metadata_of(tmp_path / "a.tif").density is None
 
 
 def test_shape_of_a_pixel_in_a_jpeg(tmp_path):

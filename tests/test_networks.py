@@ -226,6 +226,85 @@ def test_same_network_is_made_once_and_not_kept():
     assert gone() is None
 
 
+def normalising(seed=0):
+    """A network with a layer that computes with what it made of its weights before."""
+    keras.utils.set_random_seed(seed)
+    normalisation = keras.layers.Normalization(name="normalisation")
+    normalisation.adapt(noise(4, 8, 8, 3, seed=seed) * 0.5)
+    same, last = (
+        keras.layers.Conv2D(3, 3, padding="same", name=name)
+        for name in ("same", "last")
+    )
+    rescale = keras.layers.Rescaling(20, 128)
+    return model_of(normalisation, same, keras.layers.UpSampling2D(2), last, rescale)
+
+
+def test_copies_of_networks_that_normalise(tmp_path):
+    model, lr = normalising(), noise(8, 9, 3)
+    expected = model(lr[None])
+    networks.save_model(model, tmp_path / "model.keras")
+    for copy in (
+        networks.float32_copy(model),
+        networks.interpolate(model, model, 0.5),
+        networks.load_network(tmp_path / "model.keras"),
+    ):
+        np.testing.assert_allclose(copy(lr[None]), expected, atol=1e-3)
+    half = networks.in_precision(model, "mixed_bfloat16")
+    assert half is not model
+    np.testing.assert_allclose(half(lr[None]), expected, atol=2)
+    other = normalising(seed=1)
+    assert networks.load_initial_weights(other, tmp_path / "model.keras")
+    np.testing.assert_allclose(other(lr[None]), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("kind", ["sequential", "nested", "frozen"])
+def test_networks_saved_in_half_precision_are_scored_in_float32(kind, policy):
+    """Those, too, of which it is not known what lies between the layers that learned."""
+    keras.config.set_dtype_policy(policy)
+    layers = keras.layers.Conv2D(3, 1), keras.layers.UpSampling2D(2)
+    model = keras.Sequential([keras.Input((None, None, 3)), *layers])
+    layers[0].set_weights([np.eye(3)[None, None], np.zeros(3)])
+    if kind == "nested":
+        inputs = keras.Input((None, None, 3))
+        model = keras.Model(inputs, model(inputs))
+    elif kind == "frozen":
+        model = model_of(*layers)
+        model.trainable = False
+    keras.config.set_dtype_policy("float32")
+    lr = noise(8, 9, 3).astype(np.uint16) * 257
+    sr = upscale.upscale(model, lr / 257, dtype=np.uint16, precision="float32")
+    np.testing.assert_array_equal(sr, lr.repeat(2, axis=0).repeat(2, axis=1))
+
+
+def test_quantized_networks_are_left_as_they_are_or_refused(tmp_path):
+    first = keras.layers.Conv2D(8, 3, padding="same")
+    model = model_of(first, keras.layers.Dense(12), keras.layers.Conv2D(3, 1))
+    model.quantize("int8")
+    assert networks.in_precision(model, "mixed_bfloat16") is model
+    with pytest.raises(
+        ValueError, match=r"is quantized \(int8\): use the network that"
+    ):
+        networks.save_model(model, tmp_path / "model.keras")
+
+
+def test_output_of_unknown_size_is_named():
+    dense = keras.layers.EinsumDense("bhwc,cd->bhwd", (None, None, 3))
+    with pytest.raises(ValueError, match="does not say how large its output is"):
+        networks.scale_and_channels(model_of(dense))
+
+
+def test_initial_weights_of_networks_in_a_network(tmp_path, capsys):
+    def build(seed):
+        keras.utils.set_random_seed(seed)
+        inner = model_of(keras.layers.Conv2D(3, 3, padding="same", name="inner"))
+        return model_of(keras.layers.Conv2D(3, 1, name="outer"), inner)
+
+    networks.save_model(build(0), tmp_path / "model.keras")
+    assert networks.load_initial_weights(build(1), tmp_path / "model.keras")
+    assert "2 of 2 layers taken over" in capsys.readouterr().out
+
+
 def test_several_inputs_or_outputs_are_counted(tmp_path):
     model = mdsr.build_mdsr((2, 3), filters=4, blocks=1)
     model.save(tmp_path / "model.keras")

@@ -42,6 +42,14 @@ def test_samples_come_back(tmp_path, format, dtype, channels):
         np.testing.assert_allclose(picture.alpha, levels[..., -1], atol=1e-4)
 
 
+@pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP"])
+def test_colours_under_transparent_pixels_are_kept(tmp_path, format):
+    across, down = np.meshgrid(np.linspace(0, 200, 32), np.linspace(0, 200, 32))
+    samples = np.stack([across, down, 200 - across, 0 * across], -1).astype(np.uint8)
+    read = np.asarray(Image.open(written(tmp_path, format, samples)).convert("RGBA"))
+    assert np.abs(read[..., :3].astype(int) - samples[..., :3]).mean() < 4
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("size", [(1, 1), (1, 4), (3, 1), (3, 3), (4, 2)])
 @pytest.mark.parametrize("format", ["PNG", "TIFF"])

@@ -85,7 +85,12 @@ def test_pixels_of_another_range_are_refused(tiny_network):
     whole = image.astype(np.uint16) * 257
     overshoot = np.clip(image / 255 * 1.3 - 0.1, -0.1, 1.15)
     for other in (image / 255, overshoot, image / 127.5 - 1, whole, image > 99):
-        message = f"image has pixels from {float(other.min()):.4g} to .* not from 0 to 255: mul"
+        message = (
+            f"image has pixels from {float(other.min()):.4g} to .* not from 0 to 255: "
+        )
+        message += (
+            "divide 16-bit pixels by 257" if other is whole else "multiply pixels"
+        )
         with pytest.raises(ValueError, match=message):
             upscale.upscale(model, other)
     dark = image // 128

@@ -74,7 +74,7 @@ def cut(kept, output):
     for number, file in enumerate(sorted(places)):
         rgb = images.read_image(file)
         for top, bottom, left, right in places[file]:
-            name = f"{number:05}_{file.stem}_{top}_{left}.png"
+            name = f"{number:05}_{file.stem[:50]}_{top}_{left}.png"  # of any length
             Image.fromarray(rgb[top:bottom, left:right]).save(output / name)
         progress.add(1)
 
