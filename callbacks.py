@@ -19,10 +19,9 @@ class Preview(keras.callbacks.Callback):
         network: `keras.Model` from LR to SR.
         pair: uint8 arrays (LR [h, w, 3], HR [h*scale, w*scale, 3]).
         folder: `pathlib.Path` of the folder for the pictures.
-        every: epochs between two pictures; the first epoch is drawn in any case.
     """
 
-    def __init__(self, network, pair, folder, every=1):
+    def __init__(self, network, pair, folder):
         super().__init__()
         lr, hr = (np.asarray(image) for image in pair)
         scale = scale_between(lr, hr)
@@ -30,11 +29,9 @@ class Preview(keras.callbacks.Callback):
         y, x = (max(0, side - 192) // 2 for side in lr.shape[:2])
         self.lr = lr[y:, x:][:192, :192]
         self.hr = hr[y * scale :, x * scale :][: 192 * scale, : 192 * scale]
-        self.network, self.folder, self.every = network, folder, every
+        self.network, self.folder = network, folder
 
     def on_epoch_end(self, epoch, logs=None):
-        if epoch and (epoch + 1) % self.every:
-            return
         panels = {
             "bicubic": bicubic_resize(self.lr, *self.hr.shape[:2]),
             f"network after epoch {epoch + 1}": upscale(self.network, self.lr),

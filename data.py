@@ -88,7 +88,7 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
 
     Returns:
         A `tf.data.Dataset` of uint8 RGB pairs (LR [h, w, 3], HR [h*scale, w*scale, 3]),
-        in the order of their file names, with known cardinality.
+        in the order of their file names, or of TFDS, with known cardinality.
 
     Raises:
         ValueError: for an unknown name, a built-in name that is also a folder here, a

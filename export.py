@@ -5,7 +5,8 @@
     python export.py weights/espcn_x4.keras web demo
 
 The exported network takes and gives float32 pixels [batch, h, w, channels], 0 to 255, of
-any height and width unless `--size` fixes them. It is first run in the format's own
+any height and width unless `--size` fixes them; for LiteRT the batch is one picture, and
+`--layout nchw` puts the channels before the height. It is first run in the format's own
 runtime, and kept only if it gives the same picture as the Keras network: within 0.05 grey
 levels, or in float16 and int8 with a PSNR of at least 70 and 40 dB.
 """

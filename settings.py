@@ -190,7 +190,7 @@ ROWS = {
     "IMAGE_SKIP ADVERSARIAL RELATIVISTIC": ("True or False", lambda x: type(x) is bool),
     "EPOCHS GAN_EPOCHS BLOCKS WARMUP_STEPS PATIENCE": _whole(0),
     "SCALE FILTERS GROUPS REDUCTION BATCH_SIZE STEPS_PER_EPOCH": _whole(1),
-    "DISCRIMINATOR_FILTERS PREVIEW_EPOCHS": _whole(1),
+    "DISCRIMINATOR_FILTERS": _whole(1),
     "PATCH_SIZE": _whole(3),  # PSNR leaves out an LR pixel on each side
     "SEED": _whole(0, 2**32 - 1),  # NumPy's
     "NOISE RESIDUAL_SCALING ADVERSARIAL_WEIGHT GRID_WEIGHT": _number(0, "0 or more"),
@@ -212,8 +212,15 @@ def check_values(namespace, names):
     """Refuses constants that no training can have, in the file as on the command line.
     NumPy's numbers, as a notebook may set them, become Python's.
 
+    Args:
+        namespace: dict of the script's variables, `globals()`.
+        names: the constants, as from `collect`.
+
+    Returns:
+        dict of the constants.
+
     Raises:
-        ValueError: that names the first of them.
+        ValueError: that names the first impossible one.
     """
     for name in names:
         if name not in KINDS or name not in namespace:
@@ -223,6 +230,7 @@ def check_values(namespace, names):
         value, (kind, fits) = namespace[name], KINDS[name]
         if not fits(value):
             raise ValueError(f"{name} = {value!r} is impossible: it must be {kind}.")
+    return {name: namespace[name] for name in names if name in namespace}
 
 
 # --- Reading the block and the command line -------------------------------------------

@@ -87,7 +87,7 @@ GAN_LEARNING_RATE = 1e-4  # of G and D; a tenth in the last sixth; paper: second
 WARMUP_STEPS = 200  # of stage one: rising learning rate, at most a tenth; paper: none
 CONTENT_LOSS = "auto"  # "lpips" or "mae"; or "vgg16", "esrgan"; paper: "vgg54"
 VGG_WEIGHTS = None  # a file; None: VGG19's are downloaded, VGG16's have to be installed
-GRID_WEIGHT = 10.0  # against dots in every LR pixel, see below; paper: none
+GRID_WEIGHT = 10.0  # against checkerboard artefacts, see below; paper: none
 ADVERSARIAL = True  # False: the generator learns from the content loss alone
 ADVERSARIAL_WEIGHT = 1e-2  # paper: 1e-3
 RELATIVISTIC = True  # D compares the two kinds, as in ESRGAN; paper: False
@@ -106,7 +106,8 @@ SETTINGS = settings.collect(globals())  # applies NAME=value of the command line
 
 Figure 4 of the paper: residual blocks with batch normalisation, sub-pixel convolutions,
 and wide kernels at both ends. Pixels go in from 0 to 1 and come out from -1 to 1, the
-range of tanh. Several devices share one batch normalisation.
+range of tanh. On several devices, batch normalisation uses the statistics of the whole
+batch.
 
 With `IMAGE_SKIP` the output is added to a bilinear enlargement of the input, and the last
 convolution starts at zero, so that the network does not have to learn to copy its input
@@ -146,8 +147,8 @@ def bilinear(x, scale):
     # takes from the pixel before, its own and the one after.
     place = (np.arange(scale) + 0.5) / scale - 0.5
     taps = np.maximum(0, 1 - np.abs(place[:, None] - [-1, 0, 1]))
-    # i, j: row and column of the sub-pixel; y, x: those of the 3x3 kernel; a, b: channel
-    # of the input and of the output.
+    # y, x: row and column of the 3x3 kernel; a: channel of the input; i, j, b: row, column
+    # and channel of the sub-pixel, in the order in which depth_to_space takes them.
     kernel = np.einsum("iy,jx,ab->yxaijb", taps, taps, np.eye(3))
     enlarge = layers.Conv2D(
         3 * scale**2,
@@ -196,8 +197,8 @@ def build_srresnet(scale=4, filters=64, blocks=16, image_skip=True):
         x = convolution(x, filters * factor**2, 3, name)
         x = prelu(keras.ops.depth_to_space(x, factor), name)
     start = "zeros" if image_skip else "glorot_uniform"
-    settings = dict(activation="tanh", dtype="float32", kernel_initializer=start)
-    x = convolution(x, 3, 9, "tail", **settings)
+    options = dict(activation="tanh", dtype="float32", kernel_initializer=start)
+    x = convolution(x, 3, 9, "tail", **options)
     if image_skip:
         x = layers.Rescaling(127.5, dtype="float32", name="scale_out")(x)
         outputs = layers.Add(dtype="float32", name="sr")([x, bilinear(inputs, scale)])
@@ -213,7 +214,7 @@ Eight convolutions, every other one with a stride of two while the channels doub
 two dense layers. It returns a logit, whose sigmoid is the probability it assigns to an
 original.
 
-The paper normalises by batches. In a short training the discriminator then wins within a
+The paper uses batch normalisation. In a short training the discriminator then wins within a
 hundred steps. Spectral normalisation
 ([Miyato et al. 2018](https://arxiv.org/abs/1802.05957)) limits how much a convolution can
 enlarge a difference, and keeps the game open.
@@ -269,12 +270,12 @@ fifth. ESRGAN ([Wang et al. 2018](https://arxiv.org/abs/1809.00219), section 3.3
 the latter before their ReLU, where fewer of them are zero, measures the absolute error,
 and adds a little of that of pixels, which keeps the colours. `"vgg16"` compares three
 layers of VGG16 in the same way: the early ones say more about texture. `"lpips"` is the
-distance LPIPS itself, with VGG16 (see `core/lpips.py`).
+distance LPIPS with VGG16 (see `core/lpips.py`), plus the absolute error of pixels.
 
 The network computes all pixels that come from one LR pixel in the same way. Where LR is
 smooth and HR has a texture, all these losses lead it to the same few dots in every LR
-pixel: a grid. `GRID_WEIGHT` adds an error that only such a grid has, and not a texture
-that differs from place to place.
+pixel: checkerboard artefacts. `GRID_WEIGHT` adds an error that only such a grid has, and
+not a texture that differs from place to place.
 """
 
 VGG16_LAYERS = "block3_conv3", "block4_conv3", "block5_conv3"
@@ -495,6 +496,8 @@ class SRGAN(keras.Model):
         return [content + self.adversarial_weight * adversarial, discriminator]
 
     def train_step(self, batch):
+        # Each loss only changes the weights of its own network, so nothing is detached.
+        # It is divided since `apply` adds up the gradients of all devices.
         replicas = self.distribute_strategy.num_replicas_in_sync
         with tf.GradientTape(persistent=True) as tape:
             scaled = [
@@ -568,16 +571,15 @@ def fit(run, network, batches, crops, photograph, steps):
         )
 
 
-def train_srresnet(generator, train, validation, test):
+def train_srresnet(generator, chosen, train, validation, test):
     """Stage one: returns its `training.Run`."""
     later = ("GAN_", "CONTENT_", "VGG_", "GRID_", "ADVERSARIAL", "RELATIVISTIC")
     later += ("DISCRIMINATOR_", "INITIAL_DISCRIMINATOR")
-    names = [name for name in SETTINGS if not name.startswith(later)]
-    chosen = {name: globals()[name] for name in names}
+    own = {name: chosen[name] for name in chosen if not name.startswith(later)}
     initial = [(generator, INITIAL_WEIGHTS)]
     pictures = [train, validation]
     run = training.open_run(
-        generator, RESULTS, "srresnet", chosen, pictures=pictures, initial=initial
+        generator, RESULTS, "srresnet", own, pictures=pictures, initial=initial
     )
     batches = data.training_batches(
         train, SCALE, PATCH_SIZE, BATCH_SIZE, NOISE, SEED, first_step=run.step
@@ -587,12 +589,14 @@ def train_srresnet(generator, train, validation, test):
     return run
 
 
-def train_srgan(gan, content_loss, first, train, validation, test):
+def train_srgan(gan, chosen, content_loss, first, train, validation, test):
     """Stage two, from the network of stage one, whose `training.Run` is `first`; if that
     is None, from INITIAL_WEIGHTS."""
-    chosen = {name: globals()[name] for name in SETTINGS if name != "GAN_EPOCHS"}
-    chosen |= {"EPOCHS": GAN_EPOCHS, "CONTENT_LOSS": content_loss}
-    chosen["EPOCHS of SRResNet"] = first.epoch if first else 0
+    # EPOCHS alone may grow when a run resumes: here that is this stage's. After more of
+    # stage one, which is another setting, this stage starts over.
+    own = {name: value for name, value in chosen.items() if name != "GAN_EPOCHS"}
+    own |= {"EPOCHS": GAN_EPOCHS, "CONTENT_LOSS": content_loss}
+    own["EPOCHS of SRResNet"] = first.epoch if first else 0
     start, beside = INITIAL_WEIGHTS, {}
     if first:
         srresnet = first.folder / "model.keras"
@@ -606,7 +610,7 @@ def train_srgan(gan, content_loss, first, train, validation, test):
     initial = [(gan.average, start), (gan.discriminator, INITIAL_DISCRIMINATOR)]
     pictures = [train, validation]
     run = training.open_run(
-        gan, RESULTS, name.lower(), chosen, saved, "last", pictures, initial
+        gan, RESULTS, name.lower(), own, saved, "last", pictures, initial
     )
     if not run.epoch:
         gan.generator.set_weights(gan.average.get_weights())
@@ -657,7 +661,7 @@ def compile_networks(content_loss):
 
 
 def main():
-    settings.check_values(globals(), SETTINGS)
+    chosen = settings.check_values(globals(), SETTINGS)
     if not EPOCHS and not INITIAL_WEIGHTS:
         raise ValueError(
             "EPOCHS = 0 trains the network in INITIAL_WEIGHTS as an SRGAN: set both, or "
@@ -687,11 +691,11 @@ def main():
     splits = data.load_splits(DATASET, SCALE, DEGRADATION, PATCH_SIZE, NOISE)
     run = None
     if EPOCHS:
-        run = train_srresnet(generator, *splits)
+        run = train_srresnet(generator, chosen, *splits)
         if run.interrupted or run.epoch < run.epochs or only_stage_one:
             results.report(run, "SRResNet", splits[-1])
             return
-    train_srgan(gan, content_loss, run, *splits)
+    train_srgan(gan, chosen, content_loss, run, *splits)
 
 
 if __name__ == "__main__":

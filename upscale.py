@@ -89,7 +89,7 @@ from PIL import Image
 
 from core import images
 from core.files import files_below, named_errors
-from core.networks import interpolate, load_network, scale_and_channels
+from core.networks import interpolate_weights, load_network, scale_and_channels
 from core.precision import choose
 from core.saving import FORMATS
 from core.tiles import SMALLEST_TILE, upscale
@@ -239,7 +239,7 @@ def load_with_sharpness(path, sharpness=0.0):
     """
     edsr = load_network(path)
     return (
-        interpolate(edsr, load_network(srgan_of(path)), sharpness)
+        interpolate_weights(edsr, load_network(srgan_of(path)), sharpness)
         if sharpness
         else edsr
     )

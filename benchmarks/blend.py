@@ -13,7 +13,7 @@ import sys
 
 import data
 import metrics
-from core.networks import interpolate, load_network, scale_and_channels
+from core.networks import interpolate_weights, load_network, scale_and_channels
 
 SHARES = (0, 0.5, 0.6, 0.7, 0.8, 1)
 
@@ -39,7 +39,7 @@ def main():
         sys.exit(f"blend.py: {error}")
     print("Y-PSNR on", ", ".join([f"{options.validation} validation", *tests]))
     for share in SHARES:
-        mean = interpolate(start, trained, share)
+        mean = interpolate_weights(start, trained, share)
         print(f"{share:5.1f}", end="", flush=True)
         for pairs in (validation, *tests.values()):
             scores = metrics.evaluate(mean, pairs, verbose=0)

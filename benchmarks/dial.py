@@ -17,7 +17,7 @@ import data
 import metrics
 from core import imagenet
 from core.files import atomic_write
-from core.networks import interpolate, load_network, scale_and_channels
+from core.networks import interpolate_weights, load_network, scale_and_channels
 
 STOPS = (0, 0.25, 0.5, 0.75, 1)
 
@@ -59,7 +59,7 @@ def main():
         faithful, sharp = map(load_network, (options.faithful, options.sharp))
         scale, _ = scale_and_channels(faithful)
         pairs = data.load(options.pictures, "all", scale)
-        networks = {stop: interpolate(faithful, sharp, stop) for stop in STOPS}
+        networks = {stop: interpolate_weights(faithful, sharp, stop) for stop in STOPS}
     except ValueError as error:
         sys.exit(f"dial.py: {error}")
     rows = {}

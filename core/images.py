@@ -44,7 +44,7 @@ OTHERS = {
     ),
 }
 
-LYING = 5, 6, 7, 8  # EXIF's orientations that exchange width and height
+TRANSPOSED = 5, 6, 7, 8  # EXIF's orientations that exchange width and height
 
 
 @dataclasses.dataclass
@@ -122,7 +122,7 @@ def read(path, large=False):
     picture.rgb = _turned(picture.rgb, orientation)
     if picture.alpha is not None:
         picture.alpha = _turned(picture.alpha, orientation)
-    if orientation in LYING:
+    if orientation in TRANSPOSED:
         picture.metadata.turn_density()
     return picture
 
@@ -189,7 +189,7 @@ def _named_errors(path, large=False):
 
 def _turned(pixels, orientation):
     """Turns pixels [H, W, ...] upright, as EXIF's orientation 1 to 8 says."""
-    if orientation in LYING:
+    if orientation in TRANSPOSED:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
@@ -216,7 +216,7 @@ def _of_pillow(image, path):
     *_, arguments = image.tile[0] if image.tile else ("",)
     frames = getattr(image, "n_frames", 1)
     tags = image.tag_v2 if image.format == "TIFF" else {}
-    turns_itself = tags.get(metadata.ORIENTATION) in LYING  # and drops the tag
+    turns_itself = tags.get(metadata.ORIENTATION) in TRANSPOSED  # and drops the tag
     image.load()  # Pillow reports damaged pixels once and is silent from then on
     extras = metadata.of_pillow(image, path)
     if turns_itself:

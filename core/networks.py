@@ -168,8 +168,8 @@ def _clone(model, policy_of):
     return keras.models.clone_model(uncompiled, clone_function=clone, recursive=True)
 
 
-def interpolate(first, second, share):
-    """The mean of two networks: both in one network that lies between them.
+def interpolate_weights(first, second, share):
+    """The weighted mean of the weights of two networks, a network between them.
 
     It works where the second was trained from the first (Wang et al. 2018, "ESRGAN",
     section 3.4).

@@ -123,7 +123,7 @@ def to_samples(image, dtype):
     return samples.astype(dtype)
 
 
-BEYOND = 1.25  # how far interpolation overshoots white, at most
+BEYOND = 1.3  # more than interpolation overshoots white
 
 
 def check_range(image, name, way_out=None, max_val=255):
@@ -156,8 +156,8 @@ def check_range(image, name, way_out=None, max_val=255):
 def seems_out_of_range(low, high, dtype, max_val=255):
     """Whether pixels are plainly not from 0 to `max_val`.
 
-    Interpolation overshoots a little, so only a quarter beyond either end is plain. So are
-    floating-point pixels that differ, but go at most a quarter beyond 1, and boolean ones.
+    Interpolation overshoots a little, so only what is far beyond either end is plain. So
+    are floating-point pixels that differ, but hardly go beyond 1, and boolean ones.
     A constant picture may be black.
 
     Args:

@@ -59,12 +59,10 @@ def find_changes(run, values, old, found):
         return [f"The pictures of {run.settings['DATASET']} changed"]
     before, now = found.precision, run.state.precision
     # In float16 the losses are scaled, and how much is part of the state.
-    if "mixed_float16" in (before, now) and before not in ("", now):
+    if "mixed_float16" in (before, now) and before != now:
         return [f"The precision changed from {before} to {now}"]
     before, now = found.compiled, run.state.compiled
-    if (
-        before not in ("", now) and "LossScaleOptimizer" not in before
-    ):  # as once written
+    if before != now:
         return [f"The loss and optimiser changed from {before} to {now}"]
     same_shapes = [v.shape for v in values] == [
         tuple(v.shape) for v in variables_of(run.model)
@@ -75,7 +73,7 @@ def find_changes(run, values, old, found):
         if (path := run.folder / f"{name}.keras").exists()
     ):
         return ["The network changed"]
-    if found.trainable not in ([], run.state.trainable):
+    if found.trainable != run.state.trainable:
         return ["The layers that are trained changed"]
     return []
 

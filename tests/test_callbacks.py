@@ -37,7 +37,7 @@ def preview(tiny_network, tmp_path):
     """A preview of a random picture, of size 60x40, with a random network."""
     hr = noise(40, 60, 3)
     pair = data.bicubic_resize(hr, 20, 30), hr
-    return callbacks.Preview(tiny_network(2), pair, tmp_path / "preview", every=5)
+    return callbacks.Preview(tiny_network(2), pair, tmp_path / "preview")
 
 
 def test_preview_shows_the_network_as_it_is(preview, monkeypatch):
@@ -54,13 +54,6 @@ def test_preview_shows_the_network_as_it_is(preview, monkeypatch):
     bicubic = data.bicubic_resize(preview.lr, 40, 60)
     detail = drawings.find_detail(preview.hr, bicubic, 1 / 6)
     np.testing.assert_array_equal(shown["inset"][1], sr[detail])
-
-
-def test_preview_is_drawn_after_the_first_epoch_and_every_so_many(preview):
-    for epoch in range(11):
-        preview.on_epoch_end(epoch)
-    names = sorted(path.stem for path in preview.folder.iterdir())
-    assert names == ["epoch_0001", "epoch_0005", "epoch_0010"]
 
 
 def test_preview_of_a_large_picture_is_its_middle(tiny_network, tmp_path):

@@ -150,7 +150,6 @@ def test_early_stopping_counts_on_after_a_restart(run_script, tmp_path):
         "LEARNING_RATE": 0.0,
         "PATIENCE": 2,
         "STEPS_PER_EPOCH": 1,
-        "PREVIEW_EPOCHS": 99,
     }
     folder, out = run_script(espcn, **{**constants, "EPOCHS": 50})
     state = np.load(folder / "state.npz")

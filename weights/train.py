@@ -33,7 +33,7 @@ import training
 from core import state
 from core.files import atomic_write
 from core.keras_files import leave_out_initializers
-from core.networks import interpolate, load_network
+from core.networks import interpolate_weights, load_network
 
 # Stands for the folder that is named when the recipe is run.
 PHOTOGRAPHS = "photographs"
@@ -220,7 +220,7 @@ def train(name, photographs):
         )
     network = load_network(folder / "model.keras")
     if name in SHARES:
-        network = interpolate(
+        network = interpolate_weights(
             load_network(results / "start.keras"), network, SHARES[name]
         )
     pack(network, results / f"{name}.keras")
