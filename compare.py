@@ -27,7 +27,11 @@ def parse_arguments():
         type=settings.path,
         help=".keras files; default: all in results/, or if none has the scale, in weights/",
     )
-    add("--data", default="leaves", help='as DATASET: "bsds500", a folder, ...')
+    add(
+        "--data",
+        default="leaves",
+        help="pictures to score: a folder, leaves (the default), div2k, bsds500 or flowers",
+    )
     add(
         "--split",
         default="scored",
@@ -43,16 +47,22 @@ def parse_arguments():
     add(
         "--degradation",
         default="bicubic",
-        help="as DEGRADATION: makes LR where the data brings none; one, or several: a,b",
+        help="how LR is made where the data brings none: bicubic (the default), area, "
+        "aliased, realistic, web, or several, as in bicubic,web",
     )
     add(
         "--self-ensemble",
         nargs="+",
         default=[],
         metavar="NAME",
-        help="names in the table of networks to score with self-ensemble as well",
+        help="networks, by their names in the table, to score with self-ensemble as well",
     )
-    add("--output", default="results/compared", type=settings.path, help="folder")
+    add(
+        "--output",
+        default="results/compared",
+        type=settings.path,
+        help="folder for the table and the pictures (results/compared)",
+    )
     return parser.parse_args()
 
 

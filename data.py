@@ -100,9 +100,16 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
     if split not in SPLITS:
         raise ValueError(f"split = {split!r} is not one of {', '.join(SPLITS)}.")
     splits = _find_splits(dataset, scale, degradation)
+    held_out = False
     if split == "scored":
         split = datasets.scored_split(splits)
+        held_out = split == "validation" and "all" in splits
     (source,) = _open(splits, dataset, scale, [split]).values()
+    if held_out:
+        print(
+            'Scored is what a training on this folder holds out; the split "all" '
+            "(--split all) has all of its pictures."
+        )
     return _load(splits, source, dataset, split, scale, smallest)
 
 
@@ -440,9 +447,11 @@ def main():
     parser = argparse.ArgumentParser(
         description="Fetches and prepares a dataset, and draws some of its pairs."
     )
-    parser.add_argument("dataset", help="a name as for DATASET, or a folder")
-    parser.add_argument("--scale", type=int, default=4)
-    parser.add_argument("--degradation", default="bicubic", help="one, or several: a,b")
+    parser.add_argument("dataset", help="leaves, div2k, bsds500, flowers, or a folder")
+    parser.add_argument("--scale", type=int, default=4, help="side of an LR pixel (4)")
+    parser.add_argument(
+        "--degradation", default="bicubic", help="how LR is made: one, or several: a,b"
+    )
     parser.add_argument("--output", default="results", help="folder for the picture")
     options = parser.parse_args()
     path = expand_home(options.dataset)

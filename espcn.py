@@ -69,20 +69,20 @@ than `EPOCHS`, the results so far are moved aside and a new run starts. What els
 is not always noticed: see docs/resume.md.
 """
 
-DATASET = "leaves"  # drawn; or "bsds500" (example), "div2k", "flowers", a folder
+DATASET = "leaves"  # drawn; or "bsds500" (Keras' example), "div2k", "flowers", a folder
 DEGRADATION = "bicubic"  # makes LR; or "area", "aliased", "realistic", "web", several
 SCALE = 3  # any whole number, 1 to remove noise and blur; paper: 3 and 4
-CHANNELS = 1  # luma, as in the paper and the example; or 3: RGB, as in tutorials
+CHANNELS = 1  # luma, as in the paper and Keras' example; or 3: RGB, as in tutorials
 LAYER_FILTERS = (64, 64, 32)  # of each convolution but the last; paper: (64, 32)
 ACTIVATION = "relu"  # after each of them; paper: "tanh"
-IMAGE_SKIP = True  # add to the input, each pixel repeated; paper: False
+IMAGE_SKIP = True  # add the input, each of its pixels repeated; paper: False
 PATCH_SIZE = 32  # LR pixels; paper: 17
 BATCH_SIZE = 16  # patches
 NOISE = 0.0  # grey levels of Gaussian noise added to LR; paper: none
 EPOCHS = 10  # at most, see PATIENCE
 STEPS_PER_EPOCH = 900  # batches between validations
 PATIENCE = 5  # epochs without a lower training loss after which the training ends
-LEARNING_RATE = 4e-3  # to train further: 1e-3; paper: 1e-2 to 1e-4; example: 1e-3
+LEARNING_RATE = 4e-3  # to train further: 1e-3; paper: 1e-2 to 1e-4; Keras: 1e-3
 WARMUP_STEPS = 200  # steps of rising learning rate, at most a tenth of all; paper: none
 INITIAL_WEIGHTS = None  # a .keras file to train further
 LOSS = "mse"  # as in the paper; or "mse+vgg"

@@ -182,7 +182,7 @@ class Run:
                 self.stop.set()
                 print(
                     f"\nInterrupted after {self.epoch} of {self.settings['EPOCHS']} epochs."
-                    " Run the script again to resume. Ctrl-C again skips the report."
+                    " Run the same command again to resume. Ctrl-C again skips the report."
                 )
             except Exception:
                 print(flush=True)  # the progress bar ends

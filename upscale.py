@@ -185,7 +185,7 @@ def plan(pictures, output, suffix, format):
         if os.path.realpath(other) != os.path.realpath(source):
             raise ValueError(
                 f"{source} and {other} would both become {target}: enlarge one of them on "
-                "its own, with another --output."
+                "its own, with another --output, or name the folder that both are in."
             )
     inputs = {os.path.realpath(source): source for source, _ in jobs.values()}
     for _, target in jobs.values():
@@ -277,9 +277,9 @@ def check(options):
         raise ValueError("--sharpness must be from 0 to 1.")
     if options.sharpness and options.model and not srgan_of(options.model):
         raise ValueError(
-            "--sharpness mixes an EDSR with the SRGAN that was trained from it, "
-            "srgan_x4.keras beside edsr_x4.keras: beside --model there is no file with "
-            '"srgan" in place of "edsr" in its name.'
+            f"--sharpness needs an SRGAN that was trained from {options.model}, in the same "
+            'folder, with "srgan" in place of "edsr" in its name: there is none. Leave out '
+            "--model for the included networks."
         )
     choose(options.precision, "--precision")
 

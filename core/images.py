@@ -9,7 +9,7 @@ import pathlib
 
 import numpy as np
 import tifffile
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from core import bit_depth, metadata
 from core.files import files_below
@@ -44,6 +44,7 @@ OTHERS = {
     ),
 }
 
+NOT_A_PICTURE = "it is no picture, or of a format that is not read"
 TRANSPOSED = 5, 6, 7, 8  # EXIF's orientations that exchange width and height
 
 
@@ -182,6 +183,8 @@ def _named_errors(path, large=False):
     except Exception as error:  # damaged files make Pillow raise anything
         reason = str(getattr(error, "strerror", None) or error)  # of the disk
         reason = " ".join(reason.split())  # some have several lines
+        if isinstance(error, UnidentifiedImageError):
+            reason = "it is empty" if not path.stat().st_size else NOT_A_PICTURE
         raise ValueError(f"{path} cannot be read as a picture: {reason}") from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit

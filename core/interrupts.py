@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 
-STOPPED = "\nStopped. What was saved is whole; run the script again for the report."
+STOPPED = "\nStopped. What was saved is whole; run the same command for the report."
 
 
 @contextlib.contextmanager

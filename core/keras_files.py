@@ -51,7 +51,9 @@ def _problem_of(path):
                 f"{path} is a SavedModel, which does not hold the layers: save the Keras "
                 "model that it was exported from as .keras."
             )
-        return f"{path}: this is a folder."
+        inside = path / "model.keras"
+        hint = f" Did you mean {inside}?" if inside.is_file() else ""
+        return f"{path}: this is a folder.{hint}"
     try:
         with open(path, "rb") as file:
             start = file.read(len(HDF5))

@@ -388,11 +388,18 @@ def test_bad_pictures_are_named_and_the_others_done(run, tmp_path):
     whole = (tmp_path / "good.png").read_bytes()
     (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.png").write_text("no picture")
-    status, out = run("half.png", "nowhere.png", "text.png", "good.png")
+    (tmp_path / "empty.png").touch()
+    reasons = {
+        "half.png": "image file is truncated",
+        "nowhere.png": "No such file or directory",
+        "text.png": "it is no picture, or of a format that is not read",
+        "empty.png": "it is empty",
+    }
+    status, out = run(*reasons, "good.png")
     first, *lines = status.splitlines()
-    assert first == "3 of 4 failed:"
-    for name, line in zip(("half.png", "nowhere.png", "text.png"), lines):
-        assert line.startswith(f"{name} cannot be read as a picture: ")
+    assert first == "4 of 5 failed:"
+    for (name, reason), line in zip(reasons.items(), lines, strict=True):
+        assert line.startswith(f"{name} cannot be read as a picture: {reason}")
     assert [p.name for p in (tmp_path / "upscaled").iterdir()] == ["good_x2.png"]
 
 
@@ -714,7 +721,10 @@ def test_sharpness_mixes_the_included_networks(
     [
         (["--sharpness", "1.5"], "--sharpness must be from 0 to 1"),
         (["--sharpness", "nan"], "--sharpness must be from 0 to 1"),
-        (["--sharpness", "1", "--model", "a.keras"], "srgan_x4.keras beside edsr_x4"),
+        (
+            ["--sharpness", "1", "--model", "a.keras"],
+            "--sharpness needs an SRGAN that was trained from",
+        ),
     ],
 )
 def test_sharpness_that_makes_no_sense_is_refused(arguments, reason, run_command):

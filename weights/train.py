@@ -106,9 +106,19 @@ RECIPES = {
     "espcn_x3": espcn("espcn_first_x3", 3, EPOCHS=40, PATIENCE=1000),
     "espcn_first_x4": espcn("espcn_leaves_x4", 4),
     "espcn_x4": espcn("espcn_first_x4", 4, EPOCHS=40, PATIENCE=1000),
-    "srgan_x4": (
+    "srgan_first_x4": (
         "srgan",
         dict(SRGAN, GAN_EPOCHS=33, INITIAL_WEIGHTS=PROJECT / "weights/edsr_x4.keras"),
+    ),
+    "srgan_x4": (
+        "srgan",
+        dict(
+            SRGAN,
+            PATCH_SIZE=32,
+            BATCH_SIZE=6,
+            GAN_EPOCHS=46,
+            INITIAL_WEIGHTS=result_of("srgan_first_x4"),
+        ),
     ),
     "srgan_realistic_x4": (
         "srgan",
