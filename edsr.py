@@ -97,8 +97,8 @@ A residual block is two convolutions and nothing else: no batch normalisation, a
 activation after the addition.
 
 The kernels start uniform within 1/sqrt(fan_in), as in the authors' PyTorch code; Keras'
-default is larger in all layers but the first. With the image skip the output convolution starts at zero, so that the
-first step begins at the bilinear enlargement.
+default is larger in all layers but the first. With the image skip the output convolution
+starts at zero, so that the first step begins at the bilinear enlargement.
 """
 
 
@@ -136,8 +136,8 @@ def bilinear(x, scale, channels):
     # takes from the pixel before, its own and the one after.
     place = (np.arange(scale) + 0.5) / scale - 0.5
     taps = np.maximum(0, 1 - np.abs(place[:, None] - [-1, 0, 1]))
-    # y, x: row and column of the 3x3 kernel; a: channel of the input; i, j, b: row, column
-    # and channel of the sub-pixel, in the order in which depth_to_space takes them.
+    # y, x: row and column of the 3x3 kernel; a: channel of the input; i, j, b: row,
+    # column and channel of the sub-pixel, in the order that depth_to_space takes.
     kernel = np.einsum("iy,jx,ab->yxaijb", taps, taps, np.eye(channels))
     enlarge = layers.Conv2D(
         channels * scale**2,

@@ -130,8 +130,8 @@ def build_espcn(
         keras.activations.get(activation)
     except ValueError as error:
         raise ValueError(
-            f"ACTIVATION = {activation!r} is not an activation of Keras, such as 'relu' or "
-            "'tanh'."
+            f"ACTIVATION = {activation!r} is not an activation of Keras, such as "
+            "'relu' or 'tanh'."
         ) from error
     inputs = keras.Input((None, None, channels), name="lr")
     pixels = layers.Rescaling(1 / 255, dtype="float32", name="scale_in")(inputs)

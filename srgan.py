@@ -147,8 +147,8 @@ def bilinear(x, scale):
     # takes from the pixel before, its own and the one after.
     place = (np.arange(scale) + 0.5) / scale - 0.5
     taps = np.maximum(0, 1 - np.abs(place[:, None] - [-1, 0, 1]))
-    # y, x: row and column of the 3x3 kernel; a: channel of the input; i, j, b: row, column
-    # and channel of the sub-pixel, in the order in which depth_to_space takes them.
+    # y, x: row and column of the 3x3 kernel; a: channel of the input; i, j, b: row,
+    # column and channel of the sub-pixel, in the order that depth_to_space takes.
     kernel = np.einsum("iy,jx,ab->yxaijb", taps, taps, np.eye(3))
     enlarge = layers.Conv2D(
         3 * scale**2,
@@ -214,8 +214,8 @@ Eight convolutions, every other one with a stride of two while the channels doub
 two dense layers. It returns a logit, whose sigmoid is the probability it assigns to an
 original.
 
-The paper uses batch normalisation. In a short training the discriminator then wins within a
-hundred steps. Spectral normalisation
+The paper uses batch normalisation. In a short training the discriminator then wins within
+a hundred steps. Spectral normalisation
 ([Miyato et al. 2018](https://arxiv.org/abs/1802.05957)) limits how much a convolution can
 enlarge a difference, and keeps the game open.
 """
