@@ -100,15 +100,14 @@ def load(dataset, split, scale, degradation="bicubic", smallest=1):
     if split not in SPLITS:
         raise ValueError(f"split = {split!r} is not one of {', '.join(SPLITS)}.")
     splits = _find_splits(dataset, scale, degradation)
-    held_out = False
-    if split == "scored":
+    asked = split
+    if asked == "scored":
         split = datasets.scored_split(splits)
-        held_out = split == "validation" and "all" in splits
     (source,) = _open(splits, dataset, scale, [split]).values()
-    if held_out:
+    if (asked, split) == ("scored", "validation") and "all" in splits:
         print(
-            'Scored is what a training on this folder holds out; the split "all" '
-            "(--split all) has all of its pictures."
+            "Only the pictures that training on this folder holds out are scored. To "
+            'score all of them: split "all" (--split all).'
         )
     return _load(splits, source, dataset, split, scale, smallest)
 

@@ -2,7 +2,7 @@
 Title: Multi-scale image super-resolution with MDSR
 Author: The maintainers of this repository
 Date created: 2026/11/22
-Last modified: 2026/11/25
+Last modified: 2026/11/30
 Description: Training one network to enlarge photographs two, three and four times.
 Accelerator: GPU
 """

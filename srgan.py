@@ -2,7 +2,7 @@
 Title: Image super-resolution with SRResNet and SRGAN
 Author: The maintainers of this repository
 Date created: 2026/11/22
-Last modified: 2026/11/27
+Last modified: 2026/11/30
 Description: Training SRResNet for the highest PSNR, and from it SRGAN for sharp pictures.
 Accelerator: GPU
 """
@@ -475,7 +475,7 @@ class SRGAN(keras.Model):
     def _play(self, batch, training):
         """The loss of each optimiser; brings the metrics up to date."""
         lr, hr, _ = keras.utils.unpack_x_y_sample_weight(batch)
-        sr = self(lr, training=training)
+        sr = self.call(lr, training=training)  # which casts nothing
         content = tf.reduce_mean(self.content_loss(hr, sr))
         self.psnr.update_state(hr, sr)
         self.means["content"].update_state(content)

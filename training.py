@@ -434,8 +434,7 @@ def _restore(run):
         return False, (changes if found.epoch else [])  # nothing to keep in epoch 0
     for variable, value in zip(variables_of(run.model), values):
         variable.assign(value)
-    for network in run.networks.values():
-        finalize_states(network)
+    finalize_states(run.model)
     now = run.state
     run.state = dataclasses.replace(
         found,

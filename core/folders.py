@@ -158,11 +158,11 @@ def _walk(folder, names, notes, above):
     if not can_be_opened(folder):
         raise ValueError(f"{folder} cannot be opened: change its permissions.")
     above = above | {os.path.realpath(folder)}
-    # Not what is neither a file nor a folder, such as a pipe, of which reading has no end.
+    # Pipes and the like are left out: reading one would not end.
     paths = {
         path: path.is_dir()
         for path in folder.iterdir()
-        if path.is_dir() or path.is_file() or path.is_symlink()
+        if path.is_dir() or path.is_file() or not path.exists()  # a broken link
     }
     pictures = sorted(
         path for path in paths if not paths[path] and is_named_as_picture(path)

@@ -74,7 +74,9 @@ def _radius(layer):
     # A layer of somebody's own looks as far as those in it, one after the other.
     values = keras.tree.flatten([*vars(layer).values()])
     parts = {id(value): value for value in values if isinstance(value, keras.Layer)}
-    if layer.weights and not parts:
+    theirs = {id(weight) for part in parts.values() for weight in part.weights}
+    own = [weight for weight in layer.weights if id(weight) not in theirs]
+    if own and (not parts or max(len(weight.shape) for weight in own) > 2):  # a kernel
         raise _unknown(layer)
     return sum(map(_radius, parts.values()))
 

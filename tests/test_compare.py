@@ -154,7 +154,7 @@ def test_flat_folder_is_scored_on_what_is_held_out(scored, tmp_path, make_pictur
     pictures, out = scored(folder)
     assert pictures == held_out and len(held_out) == 1
     assert "flat, validation: 1 picture, LR made with bicubic." in out
-    assert "(--split all) has all of its pictures" in out
+    assert 'To score all of them: split "all" (--split all).' in out
     pictures, out = scored(folder, "--split", "all")
     assert pictures == set(folder.iterdir()) and len(pictures) == 12
     assert "flat, all: 12 pictures, LR made with bicubic." in out and "(--s" not in out

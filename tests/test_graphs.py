@@ -103,7 +103,31 @@ class Opaque(keras.layers.Layer):
         return keras.ops.conv(x, self.kernel, padding="same")
 
 
+class Mixed(Opaque):
+    """With a kernel of its own beside a layer."""
+
+    def build(self, shape):
+        super().build(shape)
+        self.layer_of_keras = conv()
+
+    def call(self, x):
+        return self.layer_of_keras(super().call(x))
+
+
+class Scaled(Block):
+    """With factors of its own, which look nowhere."""
+
+    def build(self, shape):
+        self.scale = self.add_weight((3,), "ones")
+
+    def call(self, x):
+        return self.scale * super().call(x)
+
+
 def test_radius_counts_what_is_in_layers_of_ones_own():
+    assert graphs.receptive_radius(model_of(Scaled())) == 2
+    with pytest.raises(ValueError, match="How far mixed in the network looks"):
+        graphs.receptive_radius(model_of(Mixed()))
     model = model_of(Block(), keras.layers.Rescaling(2), Block())
     assert graphs.receptive_radius(model) == farthest(model) == 4
     with pytest.raises(ValueError, match="How far opaque in the network looks"):

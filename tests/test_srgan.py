@@ -413,7 +413,14 @@ def test_run_killed_in_either_stage_goes_on(
     assert not any(moved(weights_of(again), other))
 
 
-def test_two_stages_in_a_row(run_script, tmp_path, small_discriminator):
+def test_two_stages_in_a_row(run_script, monkeypatch, small_discriminator):
+    compile_networks, made = srgan.compile_networks, []
+
+    def remember(content_loss):
+        made.append(compile_networks(content_loss))
+        return made[-1]
+
+    monkeypatch.setattr(srgan, "compile_networks", remember)
     folder, out = run_script(srgan, **TINY["srgan"])
     first, second = (folder.parent / f"{n}_x2_pictures" for n in ("srresnet", "srgan"))
     assert "PSNR falls in stage two by design" in out
@@ -436,6 +443,9 @@ def test_two_stages_in_a_row(run_script, tmp_path, small_discriminator):
     history = read_csv(second / "history.csv")
     assert {"content", "adversarial", "discriminator", "psnr"} <= history[0].keys()
     model = keras.saving.load_model(second / "model.keras")
+    _, gan = made[0]
+    assert not any(moved(weights_of(gan.average), model))
+    assert all(moved(weights_of(gan.generator), model))
     norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
     assert norms and not any(norm.synchronized for norm in norms)
     # Fewer EPOCHS than there were change nothing.
