@@ -41,9 +41,12 @@ def report(run, name, pairs, beside=None, self_ensemble=True):
         files = {**(beside or {}), **own}
         networks = {row: load_model(path) for row, path in files.items()}
         ending = file.removeprefix("model")
+        scale = ending.replace("_", " ")  # " x2"; "" for the network of a single one
+        if scale:
+            print(f"{name}{scale}:")
         ensembles = [name] if self_ensemble else []
         rows, enlarged[ending] = compare(networks, dataset, ensembles)
-        scores |= {f"{row}{ending.replace('_', ' ')}": rows[row] for row in rows}
+        scores |= {f"{row}{scale}": rows[row] for row in rows}
     metrics.print_table(scores)
     write_scores(run.folder / "scores.csv", scores)
     if run.best_epoch:

@@ -11,10 +11,11 @@ from PIL import Image
 
 import compare
 import data
+import drawings
 import metrics
 import training
 from core import networks
-from helpers import names, read_csv, run_process
+from helpers import names, read_csv, run_process, save_blank
 
 
 @pytest.fixture
@@ -128,6 +129,7 @@ def scored(monkeypatch, results, run_command):
             patch.setattr(
                 data, "load", lambda *args: loaded.append(load(*args)) or loaded[-1]
             )
+            patch.setattr(drawings, "_save", save_blank)
             status, out = run_command(
                 compare, *networks, "--scale", "2", "--data", folder, *arguments
             )

@@ -163,7 +163,8 @@ def assert_channels_first(path, channels):
 
 @pytest.mark.parametrize(
     "name, skip, size",
-    [(name, skip, None) for name in BUILDERS for skip in (False, True)]
+    [(name, True, None) for name in BUILDERS]
+    + [pytest.param(name, False, None, marks=pytest.mark.slow) for name in BUILDERS]
     + [("EDSR", True, (12, 16)), ("ESPCN", True, (12, 16))],
 )
 def test_litert_files_have_the_operations_that_the_docs_list(
@@ -183,7 +184,7 @@ def test_included_networks_have_the_operations_that_the_docs_list(name, tmp_path
     assert operations(output) <= listed[1]
 
 
-@pytest.mark.parametrize("size", [(40, 32), None])
+@pytest.mark.parametrize("size", [None, pytest.param((40, 32), marks=pytest.mark.slow)])
 @pytest.mark.parametrize("precision, least", [("float16", 85), ("int8", 45)])
 def test_precision(precision, least, size, tmp_path, run_command, photograph):
     model = PROJECT / "weights" / "espcn_x4.keras"

@@ -80,6 +80,7 @@ def test_each_scale_is_saved_as_a_network_like_any_other(scale, tmp_path):
 
 def test_run_leaves_everything_the_docs_promise(run_script):
     folder, out = run_script(mdsr, **TINY["mdsr"])
+    assert "\nMDSR x2:\n" in out and "\nMDSR x3:\n" in out
     assert folder.name == "mdsr_x2x3_pictures"
     files = {path.name for path in folder.iterdir()}
     assert files >= {f"{name}_x{scale}.keras" for name in ["model"] for scale in (2, 3)}

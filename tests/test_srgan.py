@@ -523,9 +523,7 @@ def test_any_network_becomes_an_srgan(
     start = tmp_path / "edsr.keras"
     training.save_model(tiny_network(2), start)
     constants = {**TINY["srgan"], "EPOCHS": 0, "INITIAL_WEIGHTS": str(start)}
-    folder, _ = run_script(srgan, **constants)
-    rows = [row["name"] for row in read_csv(folder / "scores.csv")]
-    assert rows == ["bicubic", "start", "SRGAN"]
+    folder, _ = run_script(srgan, report=False, **constants)
     trained, before = map(keras.saving.load_model, (folder / "model.keras", start))
     assert [x.name for x in trained.layers] == [x.name for x in before.layers]
     changed = moved(weights_of(before), trained)
