@@ -451,10 +451,12 @@ def main():
     parser.add_argument(
         "--degradation", default="bicubic", help="how LR is made: one, or several: a,b"
     )
-    parser.add_argument("--output", default="results", help="folder for the picture")
+    parser.add_argument(
+        "--output", type=settings.path, default="results", help="folder for the picture"
+    )
     options = parser.parse_args()
     path = expand_home(options.dataset)
-    picture = pathlib.Path(options.output) / f"pairs_{path.name}_x{options.scale}.png"
+    picture = options.output / f"pairs_{path.name}_x{options.scale}.png"
     warnings.filterwarnings("ignore", module="PIL")  # whose warnings name no file
     try:
         splits = _find_splits(options.dataset, options.scale, options.degradation)

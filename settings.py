@@ -193,8 +193,11 @@ ROWS = {
     "DISCRIMINATOR_FILTERS": _whole(1),
     "PATCH_SIZE": _whole(3),  # PSNR leaves out an LR pixel on each side
     "SEED": _whole(0, 2**32 - 1),  # NumPy's
-    "NOISE RESIDUAL_SCALING ADVERSARIAL_WEIGHT GRID_WEIGHT": _number(0, "0 or more"),
+    "NOISE RESIDUAL_SCALING GRID_WEIGHT": _number(0, "0 or more"),
     "LEARNING_RATE GAN_LEARNING_RATE": _number(math.ulp(0), "above 0"),
+    "ADVERSARIAL_WEIGHT": _number(
+        math.ulp(0), "above 0 (for none: ADVERSARIAL = False)"
+    ),
     "DATASET RESULTS PRECISION OPTIMIZER LOSS CONTENT_LOSS": TEXT,
     "ACTIVATION DISCRIMINATOR_NORM": TEXT,
     "INITIAL_WEIGHTS INITIAL_DISCRIMINATOR VGG_WEIGHTS": (

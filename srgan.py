@@ -668,10 +668,15 @@ def main():
             "more EPOCHS."
         )
     content_loss = choose_content_loss(CONTENT_LOSS, VGG_WEIGHTS)
-    first = f"SRResNet, {EPOCHS} epochs, then" if EPOCHS else f"{INITIAL_WEIGHTS},"
+    only_stage_one = EPOCHS and content_loss == "mse" and not ADVERSARIAL
+    stages = [f"SRResNet, {EPOCHS} epochs" if EPOCHS else INITIAL_WEIGHTS]
+    if not only_stage_one:
+        stages.append(
+            f"then {GAN_EPOCHS} epochs with CONTENT_LOSS = {content_loss!r} and "
+            f"ADVERSARIAL = {ADVERSARIAL}"
+        )
     print(
-        f"x{SCALE} on {DATASET!r}: {first} {GAN_EPOCHS} epochs with CONTENT_LOSS = "
-        f"{content_loss!r} and ADVERSARIAL = {ADVERSARIAL}; {STEPS_PER_EPOCH} steps each."
+        f"x{SCALE} on {DATASET!r}: {', '.join(stages)}; {STEPS_PER_EPOCH} steps each."
     )
     if DATASET == "leaves":
         print(
@@ -685,7 +690,6 @@ def main():
     hardware.set_precision(PRECISION)
     with hardware.devices(BATCH_SIZE):
         generator, gan = compile_networks(content_loss)
-    only_stage_one = EPOCHS and content_loss == "mse" and not ADVERSARIAL
     if not only_stage_one:
         losses.check_patch_size(gan.content_loss, PATCH_SIZE, SCALE)
     splits = data.load_splits(DATASET, SCALE, DEGRADATION, PATCH_SIZE, NOISE)

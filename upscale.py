@@ -115,21 +115,21 @@ def find_pictures(paths, output):
         the files in the folders that are pictures of kinds that are not read, or "".
     """
     pictures, others = [], []
-    for path in itertools.chain.from_iterable(map(_matching, paths)):
+    for path in paths:
         if not os.path.isdir(path):  # unlike Path's, of any name
             pictures.append((path, pathlib.Path(path.name)))
             continue
         for file, relative in _visible_files(path, output):
-            if images.is_named_as_picture(file) or file.is_dir():  # which fails later
+            if images.is_named_as_picture(file) or os.path.isdir(file):  # fails later
                 pictures.append((file, relative))
             else:
                 others.append(file)
     return pictures, images.describe_unread(others)
 
 
-def _matching(path):
-    """The path, or what it stands for where the shell leaves wildcards to the programs, as
-    on Windows."""
+def match_wildcards(path):
+    """List of the path, or of what it stands for where the shell leaves wildcards to the
+    programs, as on Windows."""
     try:
         if path.exists() or not any(character in path.name for character in "*?["):
             return [path]
@@ -140,12 +140,11 @@ def _matching(path):
 
 def _visible_files(folder, output):
     """Yields (path, path relative to the folder) of all files in it that are neither
-    hidden nor results, and of folders that cannot be opened."""
+    hidden nor results, and of broken links and folders that cannot be opened, which fail
+    later."""
     own = _lies_in(output, folder)
     for file in files_below(folder):
-        # A broken link fails later, as such a folder does.
-        there = file.is_file() or file.is_symlink() or file.is_dir()
-        if there and not (own and _lies_in(file, output)):
+        if not (own and _lies_in(file, output)):
             inside = file != folder
             yield file, file.relative_to(folder) if inside else pathlib.Path(file.name)
 
@@ -187,9 +186,9 @@ def plan(pictures, output, suffix, format):
                 f"{source} and {other} would both become {target}: enlarge one of them on "
                 "its own, with another --output, or name the folder that both are in."
             )
-    inputs = {os.path.realpath(source): source for source, _ in jobs.values()}
+    inputs = {os.path.realpath(s).casefold(): s for s, _ in jobs.values()}
     for _, target in jobs.values():
-        if source := inputs.get(os.path.realpath(target)):
+        if source := inputs.get(os.path.realpath(target).casefold()):
             raise ValueError(
                 f"{source} would be overwritten: choose another --output or --suffix."
             )
@@ -350,6 +349,8 @@ def upscale_all(options, targets, scale, load):
 
 def main():
     options = parse_arguments()
+    named = itertools.chain.from_iterable(map(match_wildcards, options.pictures))
+    options.pictures = [*named]
     warnings.filterwarnings("ignore", module="PIL")  # whose warnings name no file
     load = functools.cache(load_with_sharpness)
     try:

@@ -101,8 +101,9 @@ def can_be_opened(folder):
 
 
 def files_below(folder, above=frozenset()):
-    """Yields all files in a folder and the folders in it, behind links too, but not those
-    that are hidden. A folder that cannot be opened is yielded itself.
+    """Yields all files in a folder and the folders in it, behind links too, and broken
+    links, but nothing that is hidden, and no pipes and the like: reading one would not end.
+    A folder that cannot be opened is yielded itself.
 
     Args:
         folder: `pathlib.Path`.
@@ -115,9 +116,10 @@ def files_below(folder, above=frozenset()):
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
-        if not path.is_dir():
+        # Not Path.is_dir, which raises an error behind a folder that cannot be entered.
+        if os.path.isfile(path) or not os.path.exists(path):
             yield path
-        elif os.path.realpath(path) not in above:
+        elif os.path.isdir(path) and os.path.realpath(path) not in above:
             yield from files_below(path, above)
 
 

@@ -158,11 +158,11 @@ def _walk(folder, names, notes, above):
     if not can_be_opened(folder):
         raise ValueError(f"{folder} cannot be opened: change its permissions.")
     above = above | {os.path.realpath(folder)}
-    # Pipes and the like are left out: reading one would not end.
+    # Pipes and the like are left out: reading one would not end. Broken links are not.
     paths = {
-        path: path.is_dir()
+        path: os.path.isdir(path)
         for path in folder.iterdir()
-        if path.is_dir() or path.is_file() or not path.exists()  # a broken link
+        if os.path.isdir(path) or os.path.isfile(path) or not os.path.exists(path)
     }
     pictures = sorted(
         path for path in paths if not paths[path] and is_named_as_picture(path)

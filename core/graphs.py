@@ -127,15 +127,15 @@ def split_at_upsampling(model):
     outputs, tensors = call_layers(model, inputs)
     if not tensors:
         return None
-    side = 64  # of a picture that shows which tensors keep its size
-    picture = keras.KerasTensor((1, side, side, model.input_shape[-1]))
+    size = 64, 65  # of a picture that shows which tensors keep its height and width
+    picture = keras.KerasTensor((1, *size, model.input_shape[-1]))
     every = keras.Function(inputs, list(tensors.values()))
     specs = zip(tensors, every.compute_output_spec(picture))
     shapes = {name: spec.shape for name, spec in specs if len(spec.shape) == 4}
     enlarged = {
         name
         for name, shape in shapes.items()
-        if None not in shape and min(shape[1:3]) > side
+        if None not in shape and shape[1] > size[0] and shape[2] > size[1]
     }
     if enlarged and not enlarged & learned:
         return None
@@ -146,7 +146,7 @@ def split_at_upsampling(model):
         first = learned & _needed(name, sources)
         after = _needed(output, sources, without=name)
         second = learned & after
-        if shape[1:3] != (side, side) or unlimited & after:
+        if shape[1:3] != size or unlimited & after:
             continue
         if first and second and not first & second:
             cuts[name] = shape[-1]
@@ -190,9 +190,9 @@ def _looks_everywhere(layer):
     kinds = "Global", "GroupNormalization", "Attention", "MultiHeadAttention"
     if type(layer).__name__.startswith(kinds):
         return True
-    if not hasattr(layer, "keepdims") and "LayerNorm" not in type(layer).__name__:
-        return False
-    axis = getattr(layer, "axis", None)  # over which a mean, or the like, is taken
+    if type(layer).__name__ in ("Concatenate", "Stack", "Repeat", "ExpandDims"):
+        return False  # which only arrange pixels
+    axis = getattr(layer, "axis", -1)  # over which a mean, or the like, is taken
     return axis is None or bool({1, 2, -2, -3} & {*np.atleast_1d(axis).tolist()})
 
 

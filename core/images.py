@@ -5,6 +5,7 @@ Pillow reads most of them, bit_depth.py those of more than 8 bits per channel.
 
 import contextlib
 import dataclasses
+import os
 import pathlib
 
 import numpy as np
@@ -216,7 +217,7 @@ def _of_tiff(file):
 
 def _of_pillow(image, path):
     """The `Picture` in a Pillow image, not turned."""
-    *_, arguments = image.tile[0] if image.tile else ("",)
+    decoder, *_, arguments = image.tile[0] if image.tile else ("", "")
     frames = getattr(image, "n_frames", 1)
     tags = image.tag_v2 if image.format == "TIFF" else {}
     turns_itself = tags.get(metadata.ORIENTATION) in TRANSPOSED  # and drops the tag
@@ -239,7 +240,7 @@ def _of_pillow(image, path):
         levels, note = bit_depth.to_levels(values, guess=not states_range)
         return _of_levels(levels, None, extras, note, frames)
     notes = _several(frames)
-    deeper = bits > 8 or ";16" in str(arguments)
+    deeper = bits > 8 or ";16" in str(arguments) or decoder == "SGI16"
     if image.format == "BMP":  # whose 16 bits are those of three channels together
         deeper = False
     elif image.format == "PPM" and isinstance(arguments, tuple):
@@ -330,7 +331,7 @@ def find_pictures(folder):
         raise ValueError(f"{folder}: there is no such folder.")
     found = []
     for path in files_below(folder):
-        if path.is_dir():
+        if os.path.isdir(path):
             raise ValueError(f"{path} cannot be opened: change its permissions.")
         if is_named_as_picture(path):
             found.append(path)

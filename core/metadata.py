@@ -82,6 +82,12 @@ def of_pillow(image, path):
     return metadata
 
 
+def _quotient(value):
+    """The value of a rational tag, a pair of integers; some programs write a number."""
+    over, under = value[:2] if isinstance(value, tuple) else (value, 1)
+    return over / (under or math.nan)
+
+
 def of_tiff(page):
     """The `Metadata` of a `tifffile.TiffPage`."""
     tags = {tag.code: tag.value for tag in page.tags}
@@ -96,7 +102,7 @@ def of_tiff(page):
     unit = tags.get(ExifTags.Base.ResolutionUnit.value, INCH)
     both = [ExifTags.Base.XResolution.value, ExifTags.Base.YResolution.value]
     if all(tag in tags for tag in both):
-        x, y = (tags[tag][0] / (tags[tag][1] or math.nan) for tag in both)
+        x, y = (_quotient(tags[tag]) for tag in both)
         per_inch = 2.54 if unit == CENTIMETRE else 1
         metadata.aspect = unit not in (INCH, CENTIMETRE)
         _set_density(metadata, (x * per_inch, y * per_inch))

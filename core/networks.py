@@ -156,7 +156,7 @@ def _clone(model, policy_of):
                 f"{model.name} is quantized ({mode}): use the network that it was made of."
             )
         config = layer.get_config()
-        if "dtype" in config:
+        if "dtype" in config and isinstance(layer, keras.Layer):  # not of an operation
             config["dtype"] = policy_of(layer)
         if isinstance(layer, keras.layers.Wrapper):
             config["layer"]["config"]["dtype"] = policy_of(layer)

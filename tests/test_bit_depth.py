@@ -7,9 +7,12 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from core import bit_depth, images
 from helpers import noise
+
+EIGHT_USED = "It has more than 8 bits per channel, of which 8 were used."
 
 RAMP = np.arange(256).reshape(16, 16)
 
@@ -390,14 +393,21 @@ def test_deep_jpeg_xl(tmp_path, frames, channels):
     np.testing.assert_allclose(picture.rgb, rgb, atol=1e-4)
 
 
+@pytest.mark.parametrize("bytes_per_channel", [1, 2])
+def test_deep_sgi_says_so(tmp_path, bytes_per_channel):
+    path = tmp_path / "a.sgi"
+    Image.fromarray(noise(8, 9, 3)).save(path, bpc=bytes_per_channel)
+    deep = bytes_per_channel == 2
+    assert images.read(path).notes == [EIGHT_USED] * deep
+
+
 def test_deep_heic_says_so(tmp_path):
     heif = pytest.importorskip("pillow_heif")
     values = values_of((64, 64, 3), 16).astype(np.uint16)
     with open(tmp_path / "a.heic", "wb") as file:
         heif.encode("RGB;16", (64, 64), values.tobytes(), file, quality=90)
     picture = images.read(tmp_path / "a.heic")
-    said = "It has more than 8 bits per channel, of which 8 were used."
-    assert said in picture.notes and not picture.high_bit_depth
+    assert EIGHT_USED in picture.notes and not picture.high_bit_depth
 
 
 # --- PNG ---
@@ -490,8 +500,7 @@ def test_netpbm_states_its_range(tmp_path, kind, white):
     picture = images.read(path)
     levels = values.reshape(6, 9, -1) * (255 / white)
     np.testing.assert_allclose(picture.rgb, np.broadcast_to(levels, (6, 9, 3)), atol=1)
-    eight = "It has more than 8 bits per channel, of which 8 were used."
-    assert (eight in picture.notes) == (kind in (b"P3", b"P6"))
+    assert (EIGHT_USED in picture.notes) == (kind in (b"P3", b"P6"))
 
 
 def test_bmp_of_16_bits_per_pixel_has_no_deep_channels(tmp_path):

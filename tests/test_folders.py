@@ -1,6 +1,7 @@
 """Folders of pictures: every form they may have."""
 
 import os
+import pathlib
 import shutil
 import zlib
 
@@ -21,6 +22,26 @@ def test_pipes_are_left_out(tmp_path, make_pictures):
     make_pictures(tmp_path, ["a.png", "b.png"])
     os.mkfifo(tmp_path / "c.png")
     assert len(data.load(tmp_path, "all", 2)) == 2
+    assert len(images.find_pictures(tmp_path)) == 2
+
+
+def test_link_behind_a_folder_that_cannot_be_entered_is_a_broken_one(
+    tmp_path, make_pictures, monkeypatch
+):
+    """Of which Path.is_dir and its like raise an error. (Root may enter all.)"""
+    make_pictures(tmp_path, ["a.png", "b.png"])
+    (tmp_path / "c.png").symlink_to(tmp_path / "secret" / "c.png")
+    stat = pathlib.Path.stat
+
+    def refuse(path, **kwargs):
+        if path.name == "c.png":
+            raise PermissionError(13, "Permission denied")
+        return stat(path, **kwargs)
+
+    monkeypatch.setattr(pathlib.Path, "stat", refuse)
+    assert len(images.find_pictures(tmp_path)) == 3
+    with pytest.raises(ValueError, match="c.png cannot be read"):
+        data.load(tmp_path, "all", 2)
 
 
 @pytest.mark.parametrize(

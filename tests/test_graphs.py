@@ -11,6 +11,7 @@ import rcan
 import srgan
 from core import graphs, networks
 from core.colours import for_rgb
+from core.tiles import upscale
 from helpers import model_of, noise, random_weights
 
 
@@ -183,6 +184,12 @@ BUILDERS = {
         (lambda x: x * keras.ops.mean(x, axis=(1, 2), keepdims=True), False),
         (lambda x: x * keras.ops.max(x, axis=-1, keepdims=True), True),
         (lambda x: x * keras.layers.GlobalAveragePooling2D(keepdims=True)(x), False),
+        (keras.layers.Softmax(), True),
+        (keras.layers.Softmax(axis=(1, 2)), False),
+        (keras.layers.UnitNormalization(axis=(1, 2)), False),
+        (lambda x: keras.ops.softmax(x, axis=2), False),
+        (lambda x: keras.ops.flip(x, axis=1), False),
+        (lambda x: keras.ops.repeat(x, 2, axis=1), True),
     ],
 )
 def test_no_cut_before_what_looks_at_the_whole_picture(layer, cut):
@@ -191,6 +198,20 @@ def test_no_cut_before_what_looks_at_the_whole_picture(layer, cut):
     x = layer(keras.ops.depth_to_space(x, 2))
     model = keras.Model(inputs, conv()(x))
     assert bool(graphs.split_at_upsampling(model)) == cut
+
+
+def test_no_cut_between_exchanges_of_rows_and_columns():
+    """In tiles of the second half, they would be taken from the wrong place."""
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.Permute((2, 1, 3))(conv(8)(inputs))
+    x = conv(8)(conv(4)(x))  # the smallest, where a cut would be
+    x = conv(32)(keras.layers.Permute((2, 1, 3))(x))
+    model = random_weights(keras.Model(inputs, conv()(keras.ops.depth_to_space(x, 2))))
+    image = noise(100, 70, 3)
+    expected = model(image[None].astype(np.float32))[0]
+    expected = np.clip(np.round(expected), 0, 255)
+    result = upscale(model, image, tile=32, precision="float32")
+    assert np.abs(result - expected).max() <= 1
 
 
 @pytest.mark.parametrize("name", BUILDERS)

@@ -30,13 +30,14 @@ def test_features_against_a_plain_calculation(network, name, made_up_weights):
         assert expected.min() < 0
 
 
-def test_vgg19_gets_what_it_was_trained_on(vgg_weights):
+def test_vgg19_gets_what_it_was_trained_on(vgg_weights, monkeypatch):
     """BGR less the mean of ImageNet."""
     names = ["block1_relu2", "block2_conv2"]
     model = imagenet.load_features("vgg19", names, str(vgg_weights))
     image = noise(1, 33, 35, 3)
     pixels = image[0][..., ::-1] - np.array([103.939, 116.779, 123.68])
-    arrays = imagenet.load_weights("vgg19", str(vgg_weights))
+    monkeypatch.setenv("HOME", str(vgg_weights.parent))
+    arrays = imagenet.load_weights("vgg19", f"~/{vgg_weights.name}")
     for name, features in model(image).items():
         expected = network_features("vgg19", arrays, pixels, name)
         np.testing.assert_allclose(features[0], expected, rtol=1e-3, atol=1e-2)

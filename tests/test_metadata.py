@@ -1,12 +1,14 @@
 """What belongs to a picture besides its pixels, as its file states it."""
 
+import types
+
 import imagecodecs
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from core import images, saving
+from core import images, metadata, saving
 from helpers import noise, save
 
 
@@ -33,6 +35,14 @@ def test_density_of_tiff_per_centimetre(tmp_path, dtype):
     )
     density = metadata_of(tmp_path / "a.tif").density
     assert density == pytest.approx((254, 127))
+
+
+@pytest.mark.parametrize("values", [(300, 150.0), ((600, 2), (150, 1))])
+def test_density_of_tiff_is_a_pair_or_a_number(values):
+    """Which tifffile reads, and does not write."""
+    tags = dict(zip((282, 283), values)) | {296: 2}
+    tags = [types.SimpleNamespace(code=code, value=tags[code]) for code in tags]
+    assert metadata.of_tiff(types.SimpleNamespace(tags=tags)).density == (300, 150)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -42,6 +42,18 @@ def policies(model):
     return {layer.name: layer.dtype_policy.name for layer in model.layers}
 
 
+def test_operations_keep_the_dtype_that_they_were_given():
+    inputs = keras.Input((None, None, 3))
+    x = keras.ops.cast(keras.ops.cast(inputs * 0.05, "int32"), "float32")
+    x = keras.ops.cumsum(x, axis=-1, dtype="float32")
+    model = keras.Model(inputs, keras.layers.Conv2D(3, 3, padding="same")(x))
+    image = noise(6, 8, 3).astype(np.float32)[None]
+    expected = model(image)
+    np.testing.assert_allclose(networks.float32_copy(model)(image), expected, atol=1e-4)
+    result = networks.in_precision(model, "mixed_bfloat16")(image)
+    np.testing.assert_allclose(result, expected, atol=0.5)
+
+
 @pytest.mark.parametrize("image_skip", [True, False])
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_first_and_last_layer_keep_the_precision_of_the_picture(image_skip, policy):

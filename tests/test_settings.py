@@ -166,6 +166,11 @@ def test_tuple_of_scales_does_not_take_one():
         ("NOISE", "5", "a finite number, 0 or more"),
         ("NOISE", None, "a finite number, 0 or more"),
         ("LEARNING_RATE", 0.0, "a finite number, above 0"),
+        (
+            "ADVERSARIAL_WEIGHT",
+            0.0,
+            "a finite number, above 0 (for none: ADVERSARIAL = ",
+        ),
         ("LEARNING_RATE", "1e-4", "a finite number, above 0"),
         ("LEARNING_RATE", float("inf"), "a finite number, above 0"),
         ("GAN_LEARNING_RATE", -1e-4, "a finite number, above 0"),

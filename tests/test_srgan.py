@@ -574,6 +574,7 @@ def test_without_the_game(run_script, vgg_weights):
     constants = {**TINY["srgan"], "ADVERSARIAL": False}
     folder, out = run_script(srgan, **constants)
     assert not folder.exists() and "SRResNet+" in out
+    assert out.startswith("x2 on ") and "then" not in out.splitlines()[0]
     constants |= {"CONTENT_LOSS": "vgg22", "VGG_WEIGHTS": str(vgg_weights)}
     folder, out = run_script(srgan, **constants)
     folder = folder.with_name("srresnet-vgg22_x2_pictures")

@@ -22,6 +22,7 @@ from PIL import Image
 PROJECT = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
 
+import settings
 from core import images
 from core.files import atomic_write
 from core.pixels import luma
@@ -81,9 +82,9 @@ def cut(kept, output):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("pictures", type=pathlib.Path, help="folder of photographs")
+    parser.add_argument("pictures", type=settings.path, help="folder of photographs")
     parser.add_argument(
-        "output", type=pathlib.Path, help="a new folder for the squares"
+        "output", type=settings.path, help="a new folder for the squares"
     )
     options = parser.parse_args()
     if options.output.exists():
