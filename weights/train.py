@@ -127,7 +127,7 @@ RECIPES = {
             DEGRADATION="web",
             PATCH_SIZE=32,
             BATCH_SIZE=6,
-            GAN_EPOCHS=24,
+            GAN_EPOCHS=48,
             INITIAL_WEIGHTS=PROJECT / "weights/edsr_realistic_x4.keras",
         ),
     ),
