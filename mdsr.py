@@ -81,7 +81,8 @@ BATCH_SIZE = 2  # patches of each scale; paper: 16 of one scale
 NOISE = 0.0  # grey levels of Gaussian noise added to LR; paper: none
 EPOCHS = 20  # paper's code: 650 of 1,000 steps, each of one scale; here of all
 STEPS_PER_EPOCH = 100  # batches between validations
-LEARNING_RATE = 8e-4  # paper: 1e-4, halved every 200,000 steps
+OPTIMIZER = "muon"  # gets further in few steps; or "adam" (paper)
+LEARNING_RATE = 1e-3  # paper: 1e-4, halved every 200,000 steps
 WARMUP_STEPS = 200  # steps of rising learning rate, at most a tenth of all; paper: none
 INITIAL_WEIGHTS = None  # the folder of an MDSR run to train its networks further
 PRECISION = "auto"  # the fastest here; or "float32", "mixed_bfloat16", "mixed_float16"
@@ -204,8 +205,9 @@ def single_scale(model, scale):
 ## Training
 
 Everything else is as for EDSR: patches of 48x48 pixels at every scale, rotated and
-flipped; the mean absolute error; Adam. The training is shorter than the paper's, with a
-higher learning rate that warms up and then falls to zero along a cosine.
+flipped; the mean absolute error. The training is shorter than the paper's. In few steps,
+Muon ([Jordan 2024](https://kellerjordan.github.io/posts/muon/)) gets further than Adam,
+and so does a higher learning rate that warms up and then falls to zero along a cosine.
 
 PSNR, the peak signal-to-noise ratio in dB, is measured as in the papers: on Y, the luma
 of the picture, without a border of `scale` pixels. During training it is measured on the
@@ -260,7 +262,7 @@ def main():
         print(
             "Leaves are drawn pictures, so that this runs anywhere. The paper's run: "
             "DATASET=div2k BLOCKS=80 BATCH_SIZE=16 EPOCHS=217 STEPS_PER_EPOCH=1000 "
-            "LEARNING_RATE=1e-4 IMAGE_SKIP=False"
+            "OPTIMIZER=adam LEARNING_RATE=1e-4 IMAGE_SKIP=False"
         )
     hardware.start(SEED)
     hardware.set_precision(PRECISION)
@@ -270,7 +272,7 @@ def main():
     with hardware.devices(BATCH_SIZE):
         model = build_mdsr(SCALES, FILTERS, BLOCKS, IMAGE_SKIP)
         model.compile(
-            optimizer=keras.optimizers.Adam(learning_rate),
+            optimizer=optimizers.make_optimizer(OPTIMIZER, learning_rate),
             loss=["mae" for _ in SCALES],
             metrics=[[metrics.PSNR(shave=scale, luma=True)] for scale in SCALES],
         )
