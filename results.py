@@ -41,7 +41,7 @@ def report(run, name, pairs, beside=None, self_ensemble=True):
         files = {**(beside or {}), **own}
         networks = {row: load_model(path) for row, path in files.items()}
         ending = file.removeprefix("model")
-        scale = ending.replace("_", " ")  # " x2"; "" for the network of a single one
+        scale = ending.replace("_", " ")  # such as " x2"; "" where a run has one scale
         if scale:
             print(f"{name}{scale}:")
         ensembles = [name] if self_ensemble else []
