@@ -136,7 +136,8 @@ def _errors_of_runtimes(model, format):
 def check_options(format, size, precision, calibrate, layout):
     """Refuses options that do not go together, a folder without pictures, and a page
     without npm."""
-    for value, known in ((precision, PRECISIONS), (layout, LAYOUTS)):
+    known_ones = (format, SUFFIXES), (precision, PRECISIONS), (layout, LAYOUTS)
+    for value, known in known_ones:
         if value not in known:
             raise ValueError(f"{value!r} is none of {', '.join(known)}.")
     if precision != "float32" and format != "litert":

@@ -176,7 +176,8 @@ def call_layers(model, x):
 
     plain = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     keras.models.clone_model(plain, x, lambda layer: layer, call)
-    return results[-1][1], {
+    output = results[-1][1] if results else x  # the input itself may be the output
+    return output, {
         name: result
         for name, result in results
         if calls[name] == 1 and isinstance(result, keras.KerasTensor)

@@ -15,6 +15,8 @@ COLOUR_CHUNKS = b"cHRM", b"gAMA", b"sRGB", b"cICP", b"mDCV", b"cLLI"
 TIFF_TAGS = "ImageDescription", "Make", "Model", "DateTime", "Artist", "Copyright"
 # GeoTIFF: pixel scale, tie points, transformation, keys; and those of GDAL.
 GEO_TAGS = 33550, 33922, 34264, 34735, 42112, 42113
+EXTRA_SAMPLES = 338  # the kinds of TIFF's channels beside the colours
+UNSPECIFIED = 0  # one of them
 ORIENTATION = ExifTags.Base.Orientation.value
 EXIF, GPS = ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo
 INCH, CENTIMETRE = 2, 3  # of the tag ResolutionUnit
@@ -64,8 +66,8 @@ def of_pillow(image, path):
         metadata.profile = image.info.get("icc_profile")
         if image.format == "JPEG2000":  # of which Pillow leaves it out
             metadata.profile = _profile_of_jpeg_2000(path.read_bytes())
-    if image.format == "TIFF" and any(tag in image.tag_v2 for tag in GEO_TAGS):
-        metadata.notes.append(GEO_NOTE)
+    if image.format == "TIFF":
+        metadata.notes += _left_out(dict(image.tag_v2))
     if image.format == "PNG":
         metadata.chunks = _colour_chunks(path)
     elif not metadata.profile:
@@ -97,8 +99,7 @@ def of_tiff(page):
     metadata.exif = _described(texts)
     _keep_bytes(metadata.exif, "utf-8")
     metadata.orientation = tags.get(ORIENTATION, 1)
-    if any(tag in tags for tag in GEO_TAGS):
-        metadata.notes.append(GEO_NOTE)
+    metadata.notes += _left_out(tags)
     unit = tags.get(ExifTags.Base.ResolutionUnit.value, INCH)
     both = [ExifTags.Base.XResolution.value, ExifTags.Base.YResolution.value]
     if all(tag in tags for tag in both):
@@ -109,7 +110,15 @@ def of_tiff(page):
     return metadata
 
 
-GEO_NOTE = "Its georeference (GeoTIFF) was left out."
+def _left_out(tags):
+    """Sentences on what the tags of a TIFF file mention and no picture here keeps."""
+    notes = []
+    if any(tag in tags for tag in GEO_TAGS):
+        notes.append("Its georeference (GeoTIFF) was left out.")
+    kinds = tags.get(EXTRA_SAMPLES, ())
+    if UNSPECIFIED in (kinds if isinstance(kinds, tuple) else (kinds,)):
+        notes.append("A channel that is not marked as transparency was left out.")
+    return notes
 
 
 def _keep_bytes(tags, encoding):

@@ -305,6 +305,10 @@ def test_another_backend_is_refused(tiny_network, tmp_path, monkeypatch):
 def test_mistakes_are_named(tiny_network, tmp_path):
     with pytest.raises(ValueError, match="'fp16' is none of float32, float16, int8"):
         export.export(tiny_network(2), "litert", tmp_path / "a", precision="fp16")
+    with pytest.raises(
+        ValueError, match="'pb' is none of saved_model, litert, onnx, web"
+    ):
+        export.export(tiny_network(2), "pb", tmp_path / "a")
     with pytest.raises(ValueError, match="'hwc' is none of nhwc, nchw"):
         export.export(tiny_network(2), "onnx", tmp_path / "a", layout="hwc")
 

@@ -141,6 +141,26 @@ def test_georeference_is_said_to_be_lost(tmp_path, dtype):
     )
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(
+    "kinds, alpha, lost",
+    [
+        (["UNASSALPHA"], True, False),
+        (["UNSPECIFIED"], False, True),
+        (["UNASSALPHA", "UNSPECIFIED"], True, True),
+    ],
+)
+def test_channel_without_meaning_is_said_to_be_lost(
+    tmp_path, dtype, kinds, alpha, lost
+):
+    pixels = noise(8, 8, 3 + len(kinds)).astype(dtype)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", extrasamples=kinds)
+    picture = images.read(tmp_path / "a.tif")
+    sentence = "A channel that is not marked as transparency was left out."
+    assert (picture.alpha is not None) == alpha
+    assert (sentence in picture.notes) == lost
+
+
 @pytest.mark.parametrize("ending", ["avif", "heic"])
 @pytest.mark.parametrize(
     "primaries, transfer, kept",
