@@ -1,4 +1,4 @@
-"""Pictures in: datasets of (LR, HR) pairs, and endless batches of patches cut from them.
+"""Datasets of (LR, HR) pairs, and endless batches of patches cut from them.
 
 Pictures are uint8 RGB, 0 to 255. The low-resolution picture (LR) of a pair is made from
 the high-resolution one (HR), by default with MATLAB's bicubic as in the papers, or comes
@@ -447,9 +447,11 @@ def main():
         description="Fetches and prepares a dataset, and draws some of its pairs."
     )
     parser.add_argument("dataset", help="leaves, div2k, bsds500, flowers, or a folder")
-    parser.add_argument("--scale", type=int, default=4, help="side of an LR pixel (4)")
     parser.add_argument(
-        "--degradation", default="bicubic", help="how LR is made: one, or several: a,b"
+        "--scale", type=int, default=4, help="HR is so many times as large as LR (4)"
+    )
+    parser.add_argument(
+        "--degradation", default="bicubic", help="how LR is made, or several ways: a,b"
     )
     parser.add_argument(
         "--output", type=settings.path, default="results", help="folder for the picture"

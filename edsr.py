@@ -64,8 +64,8 @@ import training
 
 Edit these, or set them for one run: `python edsr.py SCALE=2 DATASET=div2k`. A run that
 was stopped resumes. If you change the pictures, the layers below or any setting other
-than `EPOCHS`, the results so far are moved aside and a new run starts. What else you edit
-is not always noticed: see docs/resume.md.
+than `EPOCHS`, the results so far are moved aside and a new run starts. Other edits
+are not always noticed: see docs/resume.md.
 """
 
 DATASET = "leaves"  # drawn; or "div2k" (paper), "bsds500", "flowers", a folder
@@ -165,7 +165,8 @@ def build_edsr(
         filters: channels of the body; 64 for the baseline, 256 for the full size.
         blocks: residual blocks; 16 for the baseline, 32 for the full size.
         residual_scaling: factor on each block's output; 0.1 for the full size.
-        image_skip: adds to a bilinear enlargement of the input, and starts from it.
+        image_skip: adds a bilinear enlargement of the input to the output, which is zero
+            in a new network.
         channels: 3 for RGB, 1 for luma.
 
     Returns:
@@ -200,12 +201,12 @@ def build_edsr(
 ## Training
 
 The paper's recipe: patches of 48x48 pixels, rotated and flipped; the mean absolute error.
-What differs is the length, since the paper's 300,000 steps take days. A few thousand
-steps get further with smaller batches, with a learning rate ten times as high that warms
-up and then falls to zero along a cosine, and with Muon
+The training is shorter, since the paper's 300,000 steps take days. A few thousand steps
+get further with smaller batches, with a learning rate ten times as high that warms up and
+then falls to zero along a cosine, and with Muon
 ([Jordan 2024](https://kellerjordan.github.io/posts/muon/)) instead of Adam. Muon makes
-the step of each kernel, seen as a matrix, orthogonal, so that it learns in all directions
-alike.
+the step of each kernel between the first and the last, seen as a matrix, orthogonal, so
+that it learns in all directions alike.
 
 PSNR, the peak signal-to-noise ratio in dB, is measured as in the papers: on Y, the luma
 of the picture, without a border of `SCALE` pixels. During training it is measured on the

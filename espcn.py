@@ -14,7 +14,7 @@ Accelerator: GPU
 Convolutional Neural Network* ([Shi et al. 2016](https://arxiv.org/abs/1609.05158)) does
 all its work at low resolution. The last of its few convolutions computes, for each pixel,
 the `SCALE` x `SCALE` pixels that replace it, and depth_to_space puts them in place
-(section 2.2). Earlier networks enlarged first, and then worked on nine times as many
+(section 2.2). Earlier networks enlarged first, and then worked on `SCALE`² times as many
 pixels.
 
 The network learns from pairs of pictures: HR, the original at high resolution, and LR,
@@ -65,8 +65,8 @@ import training
 
 Edit these, or set them for one run: `python espcn.py SCALE=4 CHANNELS=3`. A run that
 was stopped resumes. If you change the pictures, the layers below or any setting other
-than `EPOCHS`, the results so far are moved aside and a new run starts. What else you edit
-is not always noticed: see docs/resume.md.
+than `EPOCHS`, the results so far are moved aside and a new run starts. Other edits
+are not always noticed: see docs/resume.md.
 """
 
 DATASET = "leaves"  # drawn; or "bsds500" (Keras' example), "div2k", "flowers", a folder
@@ -113,7 +113,8 @@ def build_espcn(
         filters: channels of each convolution but the last; (64, 32) in the paper. The
             first kernel is 5x5, the others are 3x3.
         activation: of these convolutions; "tanh" in the paper.
-        image_skip: adds to the input, each pixel repeated, and starts from it.
+        image_skip: adds the input, each pixel repeated, to the output, which is zero in a
+            new network.
 
     Returns:
         `keras.Model` from pixels [batch, h, w, channels], 0 to 255, uint8 or float, to

@@ -31,8 +31,8 @@ and the shared body follows the gradient of all scales rather than that of a ran
 step takes about three times as long and does the work of three.
 
 This script trains the paper's baseline of 16 blocks. It differs from the paper in how the
-network starts, as `edsr.py` does: it adds to an enlargement of its input, here each pixel
-repeated, and starts from exactly that.
+network starts, as `edsr.py` does: its output is added to an enlargement of the input,
+here with each pixel repeated, and is zero at first.
 """
 
 """
@@ -66,8 +66,8 @@ import training
 
 Edit these, or set them for one run: `python mdsr.py SCALES=2,4 DATASET=div2k`. A run that
 was stopped resumes. If you change the pictures, the layers below or any setting other
-than `EPOCHS`, the results so far are moved aside and a new run starts. What else you edit
-is not always noticed: see docs/resume.md.
+than `EPOCHS`, the results so far are moved aside and a new run starts. Other edits
+are not always noticed: see docs/resume.md.
 """
 
 DATASET = "leaves"  # drawn; or "div2k" (paper), "bsds500", "flowers", a folder
@@ -142,7 +142,8 @@ def build_mdsr(scales=(2, 3, 4), filters=64, blocks=16, image_skip=True):
         scales: two or more of 2, 3, 4 and 8, and of 1, which keeps the size.
         filters: channels of the body.
         blocks: residual blocks of the body; 16 for the baseline, 80 for the full size.
-        image_skip: adds to the input, each pixel repeated, and starts from it.
+        image_skip: adds the input, each pixel repeated, to the output, which is zero in a
+            new network.
 
     Returns:
         `keras.Model` with an input and an output for each scale: from RGB

@@ -27,8 +27,8 @@ the same shrunk to low resolution.
 The paper's network has 10 groups of 20 blocks, 15.6 million parameters and more than 400
 layers. That is too much for two CPU cores, so this script trains 4 groups of 4 blocks by
 default, about as large as EDSR's baseline. It also differs from the paper in how the
-network starts: it adds to its input, each pixel repeated, and starts from exactly that.
-Set `IMAGE_SKIP = False` for the plain network of the paper.
+network starts: its output is added to the input, with each pixel repeated, and is zero at
+first. Set `IMAGE_SKIP = False` for the plain network of the paper.
 """
 
 """
@@ -61,8 +61,8 @@ import training
 
 Edit these, or set them for one run: `python rcan.py SCALE=2 DATASET=div2k`. A run that
 was stopped resumes. If you change the pictures, the layers below or any setting other
-than `EPOCHS`, the results so far are moved aside and a new run starts. What else you edit
-is not always noticed: see docs/resume.md.
+than `EPOCHS`, the results so far are moved aside and a new run starts. Other edits
+are not always noticed: see docs/resume.md.
 """
 
 DATASET = "leaves"  # drawn; or "div2k" (paper), "bsds500", "flowers", a folder
@@ -159,7 +159,8 @@ def build_rcan(
         blocks: blocks with channel attention in each group.
         filters: channels of the body.
         reduction: squeeze ratio of the attention.
-        image_skip: adds to the input, each pixel repeated, and starts from it.
+        image_skip: adds the input, each pixel repeated, to the output, which is zero in a
+            new network.
 
     Returns:
         `keras.Model` from RGB [batch, h, w, 3], 0 to 255, uint8 or float, to float32 RGB
@@ -193,7 +194,7 @@ def build_rcan(
 ## Training
 
 The paper's recipe: patches of 48x48 pixels, rotated and flipped; the mean absolute error.
-What differs is the length. In few steps, Muon
+The training is shorter. In few steps, Muon
 ([Jordan 2024](https://kellerjordan.github.io/posts/muon/)) gets further than Adam, and so
 does a higher learning rate that warms up and then falls to zero along a cosine.
 

@@ -264,7 +264,8 @@ def _split(edits, names):
                 else ""
             )
             raise ValueError(
-                f"{edit} is not NAME=value for one of {', '.join(names)}.{hint}"
+                f"{edit} is not NAME=value for any setting.{hint} All "
+                f"settings: {', '.join(names)}."
             )
         pairs.append((name, text))
     return pairs

@@ -66,7 +66,7 @@ Edit these, or set them for one run: `python srgan.py SCALE=2 DATASET=div2k`. Ea
 that was stopped resumes. If you change the pictures, the layers below or any setting
 other than `EPOCHS` and `GAN_EPOCHS`, the results so far are moved aside and a new run
 starts, of SRGAN alone if only stage two uses the setting. After more `EPOCHS` of
-SRResNet, SRGAN starts over from it. What else you edit is not always noticed: see
+SRResNet, SRGAN starts over from it. Other edits are not always noticed: see
 docs/resume.md.
 """
 
@@ -173,7 +173,8 @@ def build_srresnet(scale=4, filters=64, blocks=16, image_skip=True):
         scale: 2, 3, 4 or 8; 1 keeps the size.
         filters: channels of the body.
         blocks: residual blocks.
-        image_skip: adds to a bilinear enlargement of the input, and starts from it.
+        image_skip: adds a bilinear enlargement of the input to the output, which is zero
+            in a new network.
 
     Returns:
         `keras.Model` from RGB [batch, h, w, 3], 0 to 255, uint8 or float, to float32 RGB
@@ -272,10 +273,11 @@ and adds a little of that of pixels, which keeps the colours. `"vgg16"` compares
 layers of VGG16 in the same way: the early ones say more about texture. `"lpips"` is the
 distance LPIPS with VGG16 (see `core/lpips.py`), plus the absolute error of pixels.
 
-The network computes all pixels that come from one LR pixel in the same way. Where LR is
-smooth and HR has a texture, all these losses lead it to the same few dots in every LR
-pixel: checkerboard artefacts. `GRID_WEIGHT` adds an error that only such a grid has, and
-not a texture that differs from place to place.
+The network treats all LR pixels alike, but has kernels of its own for each of the pixels
+that replace one of them. Where LR is smooth and HR has a texture, all these losses lead
+it to the same few dots in place of every LR pixel: checkerboard artefacts. `GRID_WEIGHT`
+adds an error that only such a grid has, and not a texture that differs from place to
+place.
 """
 
 VGG16_LAYERS = "block3_conv3", "block4_conv3", "block5_conv3"

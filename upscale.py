@@ -1,4 +1,4 @@
-"""Images out: run a trained network on pictures of any size, in tiles.
+"""Enlarges pictures of any size with a trained network, in tiles.
 
 As a command, for files and folders:
 
@@ -45,7 +45,7 @@ def parse_arguments():
         default="upscaled",
         help="folder for results (upscaled)",
     )
-    add("--scale", type=float, help="any factor; default: the network's own, or 4")
+    add("--scale", type=float, help="below 100; default: the network's own, or 4")
     add(
         "--sharpness",
         type=float,
@@ -75,7 +75,7 @@ def parse_arguments():
     add(
         "--keep-hidden",
         action="store_true",
-        help="keep the colours of fully transparent pixels, as textures of games need",
+        help="keep the colours of fully transparent pixels, as game textures need",
     )
     return parser.parse_args()
 
