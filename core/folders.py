@@ -10,7 +10,7 @@ import zlib
 from core import state
 from core.files import can_be_opened
 from core.images import describe_unread, is_named_as_picture
-from core.pairs import pair_up, read_file, read_path, refuse_two_names
+from core.pairs import left_out, pair_up, read_file, read_path, refuse_two_names
 from core.sources import source_of_files, splits_of_files
 
 # Folders that are none of a dataset: where scripts write unless told otherwise, and others
@@ -50,7 +50,7 @@ def find_splits(folder, scale, degradations):
         by_split[place.split].append((path, place))
     outside = by_split.pop(None, [])
     if "train" in by_split:
-        notes += _left_out([path for path, _ in outside], "in none of the splits")
+        notes += left_out([path for path, _ in outside], "in none of the splits")
     elif "validation" in by_split or (by_split and not outside):
         raise ValueError(
             f"{folder} has folders of {' and '.join(by_split)} pictures, and no folder train "
@@ -63,8 +63,8 @@ def find_splits(folder, scale, degradations):
     found = {}
     for split, files in {"all": outside, **by_split}.items():
         if split != "all" or "train" not in by_split:
-            found[split], neither = pair_up(files, folder, scale)
-            notes += _left_out(neither, "neither HR nor LR")
+            found[split], others = pair_up(files, folder, scale)
+            notes += others
     if found.get("all"):
         train, validation, held_out = hold_out(found["all"])
         if train:
@@ -83,8 +83,8 @@ def _pair_files(folder, scale):
     files, notes = _find_files(folder)
     if not files:
         raise ValueError(f"{folder} contains no pictures.")
-    pairs, neither = pair_up(files, folder, scale)
-    return pairs, notes + _left_out(neither, "neither HR nor LR")
+    pairs, others = pair_up(files, folder, scale)
+    return pairs, notes + others
 
 
 def has_pictures(folder):
@@ -183,13 +183,6 @@ def _walk(folder, names, notes, above):
             yield from _walk(path, (*names, path.name), notes, above)
 
 
-def _left_out(paths, reason):
-    if not paths:
-        return []
-    others = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return [f"Left out: {paths[0]}{others}, {reason}."]
-
-
 def _some(names):
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
@@ -200,13 +193,13 @@ def _some(names):
 
 def _div2k_splits(folder, scale, degradations):
     """DIV2K's zips, unpacked under their official names, or pictures of your own there."""
-    tests, left_out = _tests_in_div2k(folder, scale)
-    splits, notes = {}, _others_in_div2k(folder) + left_out
+    tests, notes = _tests_in_div2k(folder, scale)
+    splits, notes = {}, _others_in_div2k(folder) + notes
     for split, part in {"train": "train", "validation": "valid"}.items():
         if not (folder / f"DIV2K_{part}_HR").is_dir():
             continue
-        pairs, left_out = _pair_files(folder / f"DIV2K_{part}_HR", scale)
-        turns, notes = [], notes + left_out
+        pairs, others = _pair_files(folder / f"DIV2K_{part}_HR", scale)
+        turns, notes = [], notes + others
         for number, pair in enumerate(pairs):
             degradation = degradations[number % len(degradations)]
             files = _lr_in_div2k(folder, pair.hr, part, scale, degradation)
@@ -233,19 +226,19 @@ def _tests_in_div2k(folder, scale):
     notes = []
     if "HR" not in {place.role for place in tests.values()}:
         alone = [path for path, place in tests.items() if place.role == "LR"]
-        notes = _left_out(alone, "LR without HR")
+        notes = left_out(alone, "LR without HR")
         tests = {path: tests[path] for path in tests if path not in alone}
     if not tests:
         return [], notes
     refuse_two_names(tests)
     files = []
     for path in tests:
-        found, left_out = _find_files(path, (path.name,))
-        files, notes = files + found, notes + left_out
+        found, others = _find_files(path, (path.name,))
+        files, notes = files + found, notes + others
     if not files:
         raise ValueError(f"{min(tests)} contains no pictures.")
-    pairs, neither = pair_up(files, folder, scale)
-    return pairs, notes + _left_out(neither, "neither HR nor LR")
+    pairs, others = pair_up(files, folder, scale)
+    return pairs, notes + others
 
 
 def _others_in_div2k(folder):
@@ -262,7 +255,7 @@ def _others_in_div2k(folder):
             else is_named_as_picture(path)
         )
     ]
-    return _left_out(others, f"not in one of DIV2K's folders in {folder}")
+    return left_out(others, f"not in one of DIV2K's folders in {folder}")
 
 
 def _lr_in_div2k(folder, hr, part, scale, degradation):
@@ -293,7 +286,7 @@ def _lr_in_div2k(folder, hr, part, scale, degradation):
 
 def _is_own_lr(path, hr, scale):
     """Whether a file is the LR picture of an HR one by a name that is not DIV2K's."""
-    stem, own_scale = read_file(path, "LR", 2)
+    stem, own_scale = read_file(path, "LR", 3)
     same = path.stem == hr.stem or (stem == hr.stem and own_scale in (None, scale))
     return same and is_named_as_picture(path)
 

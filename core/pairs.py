@@ -43,6 +43,11 @@ COPY_WORDS = {*ROLES} | {
     "bilinear nearest blur blurred blurry sharp noise noisy clean".split()
 }
 
+# The ways to compare the names of files, of which the first that pairs all is taken: as
+# they stand (0); without "_HR" and "_LR" (1); without the scale behind these, or at the end
+# of LR (2); without any scale (3). So "fox2_HR" and "fox2_LR_x4" are a pair.
+DEPTHS = range(4)
+
 # What the names of folders say. `split` is "train", "validation", "test" or None; `role`
 # is "HR", "LR" or None; `scale` is an int or None; `rest` is a tuple of the other names.
 Place = collections.namedtuple("Place", "split role scale rest")
@@ -129,7 +134,7 @@ def pair_up(files, folder, scale):
         scale: where there is LR for several scales by name, that of this one is taken.
 
     Returns:
-        List of `Pair`, sorted by name, and the paths that are neither HR nor LR.
+        List of `Pair`, sorted by name, and of sentences on what is left out.
 
     Raises:
         ValueError: where pictures look like pairs and cannot be read as pairs.
@@ -142,14 +147,26 @@ def pair_up(files, folder, scale):
             f"theirs: {EXPECTED}. If it is not an LR picture, rename it."
         )
     if lr:
-        return _match(hr, lr, folder, scale), [path for path, _ in neither]
+        pairs = _match(hr, lr, folder, scale)
+        used = {pair.hr for pair in pairs}
+        others = [path for path, _ in hr if path not in used]
+        notes = left_out([path for path, _ in neither], "neither HR nor LR")
+        return pairs, notes + left_out(others, "for another SCALE by their names")
     # HR alone: what lies in folders of that name, or else everything.
     taken = [(path, place) for path, place in files if place.role] or files
     neither = [] if taken is files else neither
     _refuse_namesakes(taken, neither)
     _refuse_copies([path for path, _ in taken], scale)
     found = [Pair(path, None, place.rest) for path, place in sorted(taken)]
-    return found, [path for path, _ in neither]
+    return found, left_out([path for path, _ in neither], "neither HR nor LR")
+
+
+def left_out(paths, reason):
+    """A list of a sentence on what is left out, or of none."""
+    if not paths:
+        return []
+    others = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return [f"Left out: {paths[0]}{others}, {reason}."]
 
 
 def _by_role(files):
@@ -166,15 +183,14 @@ def _by_role(files):
 
 def _match(hr, lr, folder, scale):
     """Finds the LR picture of each HR picture: list of `Pair`."""
-    # As the names stand, if that pairs all; or without "_HR" and "_LR"; or without scales.
-    for depth in range(3):
+    for depth in DEPTHS:
         of_hr, of_lr = (
             _index(*side, scale, depth) for side in ((hr, "HR"), (lr, "LR"))
         )
         if of_hr.keys() == of_lr.keys():
             break
     if not of_hr or not of_lr:
-        named = {read_file(path, "LR", 2)[1] or place.scale for path, place in hr + lr}
+        named = {read_file(path, "LR", 3)[1] or place.scale for path, place in hr + lr}
         named = " and ".join(str(own) for own in sorted(named - {None}))
         raise ValueError(
             f"The pairs in {folder} are for SCALE = {named} by their names, not for SCALE = "
@@ -208,20 +224,22 @@ def _index(files, role, scale, depth):
         stem, own_scale = read_file(path, role, depth)
         if (own_scale or place.scale) in (None, scale):
             parts = (*place.rest, stem)
-            index[tuple(map(_plain, parts)) if depth == 2 else parts].append(
-                (path, place)
-            )
+            key = tuple(map(_plain, parts)) if depth > 1 else parts
+            index[key].append((path, place))
     return index
 
 
 def read_file(path, role, depth):
-    """The stem of a file as it stands (0), without its role (1), or without role and scale
-    (2), and the scale then, or None."""
+    """What a file has in common with its partner by name, one of `DEPTHS`, and the scale in
+    what is left out of the name, or None."""
     match = FILE.fullmatch(path.stem)
-    if depth == 2 and (role == "LR" or match["role"]):
-        return match["stem"], int(match["before"] or match["after"] or 0) or None
-    if depth == 1 and match["role"] and not match["after"]:
-        return path.stem[: match.start("role") - 1], None
+    before, after = match["before"], match["after"]
+    if depth == 3 and (role == "LR" or match["role"]):
+        return match["stem"], int(before or after or 0) or None
+    if depth == 2 and role == "LR" and before and not after:
+        return match["stem"], int(before)
+    if match["role"] and (depth == 2 or depth == 1 and not after):
+        return path.stem[: match.start("role") - 1], int(after or 0) or None
     return path.stem, None
 
 

@@ -68,6 +68,9 @@ def found(folder, scale=4):
         ("one_HR.png", "one_LR4.png", "one_LR2.png"),
         ("one_x4_HR.png", "one_x4_LR.png", ""),
         ("one_SRF_4_HR.png", "one_SRF_4_LR.png", ""),
+        ("fox1_one_x9_HR.png", "fox1_one_x9_LR_x4.png", "fox1_one_x9_LR_x2.png"),
+        ("HR/onefox1.png", "LR/onefox1_LRx4.png", ""),
+        ("HR/onefox1_HR.png", "LR/onefox1x4.png", ""),
         ("HR/one_hr.png", "LR/one_lr.png", ""),
         ("HR/one_HR.png", "LR/one_LRx4.png", ""),
         ("HR/one_hr.png", "HR/one_lr.png", ""),
@@ -99,6 +102,22 @@ def test_pairs_under_all_their_names(place, hr, lr, others):
     more = [name.replace("one", "two").replace("oNe", "tWo") for name in names]
     folder = place(*names, *more)
     assert found(folder) == [(hr, lr), tuple(more[:2])]
+
+
+def test_numbers_that_look_like_scales_are_kept_apart(place):
+    names = ["box2_HR.png", "box2_LR_x4.png", "box3_HR.png", "box3_LR_x4.png"]
+    assert found(place(*names)) == [tuple(names[:2]), tuple(names[2:])]
+
+
+def test_pairs_for_another_scale_are_said_to_be_left_out(tmp_path):
+    """Two magnifications of a microscope, for example."""
+    names = ["HR/2.png", "LR/2.png", "x20/HR/1.png", "x20/LR/1.png", "x40/HR/1.png"]
+    files = [(tmp_path / name, pairs.read_path(name.split("/")[:-1])) for name in names]
+    (pair,), notes = pairs.pair_up(files, tmp_path, 4)
+    assert (pair.hr, pair.lr) == (tmp_path / names[0], tmp_path / names[1])
+    assert notes == [
+        f"Left out: {tmp_path / names[2]} and 1 more, for another SCALE by their names."
+    ]
 
 
 @pytest.mark.parametrize(
