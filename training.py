@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -387,7 +388,8 @@ def _write(run):
 
 
 def _plain(logs, model):
-    """Logs as floats. For several outputs, `loss` is added up again from their losses.
+    """Logs as floats. For several outputs, `loss` is added up again from their losses,
+    unless there is more in it, such as weights of the losses or a regulariser.
 
     Keras' own sum differs in its last digit from process to process, since TensorFlow
     changes the order in which it adds up.
@@ -397,7 +399,9 @@ def _plain(logs, model):
         outputs = getattr(model, "output_names", [])
         parts = [f"{prefix}{output}_loss" for output in outputs]
         if parts and logs.keys() >= {*parts}:
-            logs[f"{prefix}loss"] = sum(logs[part] for part in parts)
+            total = sum(logs[part] for part in parts)
+            if math.isclose(total, logs[f"{prefix}loss"], rel_tol=1e-4):
+                logs[f"{prefix}loss"] = total
     return logs
 
 

@@ -42,7 +42,7 @@ class _PerImage(keras.metrics.Mean):
             hr, sr = hr * (255 / self.max_val), sr * (255 / self.max_val)
         sr = ops.floor(ops.clip(sr, 0, 255) + 0.5)
         hr, sr = (scoring.shaved(images, self.shave) for images in (hr, sr))
-        weights = every if sample_weight is None else ops.reshape(sample_weight, (-1,))
+        weights = every if sample_weight is None else _one_per_image(sample_weight)
         weights = ops.where(scoring.is_flat(hr, ops), 0.0, weights)
         if self.luma:
             hr, sr = scoring.to_luma(hr), scoring.to_luma(sr)
@@ -93,6 +93,16 @@ class _PerImage(keras.metrics.Mean):
     def get_config(self):
         own = {"shave": self.shave, "luma": self.luma, "max_val": self.max_val}
         return {**super().get_config(), **own}
+
+
+def _one_per_image(weights):
+    """Weights [B], or [B, 1, ...], as [B]."""
+    weights = keras.ops.convert_to_tensor(weights)
+    if any(side not in (1, None) for side in weights.shape[1:]):
+        raise ValueError(
+            f"sample_weight must be one number for each image, not of shape {weights.shape}."
+        )
+    return keras.ops.reshape(weights, (-1,))
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

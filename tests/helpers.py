@@ -20,11 +20,12 @@ import reference
 PROJECT = pathlib.Path(__file__).parent.parent
 SCRIPTS = ["edsr", "espcn", "srgan", "mdsr", "rcan"]
 
-# Settings of each script for runs of seconds.
+# Settings of each script for runs of seconds. Layers with fewer than 8 channels would
+# leave all kernels to Adam, where Muon is to be tested.
 TINY = {
     "edsr": {
         "SCALE": 2,
-        "FILTERS": 8,  # with fewer, Muon leaves all to Adam
+        "FILTERS": 8,
         "BLOCKS": 1,
         "PATCH_SIZE": 12,
         "EPOCHS": 2,
@@ -34,7 +35,7 @@ TINY = {
         "PRECISION": "float32",
     },
     "espcn": {
-        "LAYER_FILTERS": (4, 4),
+        "LAYER_FILTERS": (8, 8),
         "PATCH_SIZE": 12,
         "EPOCHS": 2,
         "STEPS_PER_EPOCH": 3,
@@ -57,7 +58,7 @@ TINY = {
     },
     "mdsr": {
         "SCALES": (2, 3),
-        "FILTERS": 4,
+        "FILTERS": 8,
         "BLOCKS": 1,
         "PATCH_SIZE": 12,
         "BATCH_SIZE": 2,
@@ -70,7 +71,7 @@ TINY = {
         "SCALE": 2,
         "GROUPS": 2,
         "BLOCKS": 1,
-        "FILTERS": 4,
+        "FILTERS": 8,
         "REDUCTION": 2,
         "PATCH_SIZE": 12,
         "EPOCHS": 2,

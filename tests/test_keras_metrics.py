@@ -257,6 +257,12 @@ def test_weights_of_images():
     )
 
 
+def test_weights_of_pixels_are_refused():
+    hr, sr = noisy_pair()
+    with pytest.raises(ValueError, match="one number for each image, not of shape"):
+        metrics.PSNR()(hr[None], sr[None], np.ones((1, *hr.shape[:2])))
+
+
 def test_keras_metrics_take_batches_of_several_sizes_in_turn(tiny_network):
     model = tiny_network(2)
     model.compile("sgd", "mae", metrics=[metrics.PSNR(shave=2, luma=True)])

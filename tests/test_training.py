@@ -390,6 +390,19 @@ def test_weights_in_bfloat16_resume(tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_loss_of_several_outputs_keeps_their_weights(tmp_path):
+    """Without weights it is added up again from theirs, since Keras' last digit varies."""
+    inputs = keras.Input((1,))
+    outputs = {name: keras.layers.Dense(1, name=name)(inputs) for name in "ab"}
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", {"a": "mae", "b": "mae"}, loss_weights={"a": 1, "b": 10})
+    settings = {"SCALE": 1, "DATASET": "some", "EPOCHS": 1, "STEPS_PER_EPOCH": 1}
+    run = training.open_run(model, tmp_path, "own", settings)
+    x, y = np.ones((2, 1)), {"a": np.zeros((2, 1)), "b": np.full((2, 1), 9.0)}
+    fitted = model.fit(x, y, callbacks=run.callbacks, verbose=0)
+    assert run.history[0]["loss"] == fitted.history["loss"][0]
+
+
 def test_epochs_without_validation_do_not_replace_the_best(tiny_network, tmp_path):
     """As with validation_freq=2."""
     model = tiny_network(2)
