@@ -67,6 +67,7 @@ def espcn(start, scale, **others):
     return "espcn", dict(
         DATASET=PHOTOGRAPHS,
         SCALE=scale,
+        OPTIMIZER="adam",
         LEARNING_RATE=1e-3,
         INITIAL_WEIGHTS=result_of(start),
         **others,
@@ -98,9 +99,12 @@ RECIPES = {
     "edsr_realistic_x2": edsr(
         "edsr_first_realistic_x2", 2, epochs=6, **MUON, **REALISTIC
     ),
-    "espcn_first_x2": ("espcn", dict(SCALE=2, DATASET=PHOTOGRAPHS)),
-    "espcn_leaves_x3": ("espcn", dict(SCALE=3)),
-    "espcn_leaves_x4": ("espcn", dict(SCALE=4)),
+    "espcn_first_x2": (
+        "espcn",
+        dict(SCALE=2, DATASET=PHOTOGRAPHS, OPTIMIZER="adam"),
+    ),
+    "espcn_leaves_x3": ("espcn", dict(SCALE=3, OPTIMIZER="adam")),
+    "espcn_leaves_x4": ("espcn", dict(SCALE=4, OPTIMIZER="adam")),
     "espcn_x2": espcn("espcn_first_x2", 2),
     "espcn_first_x3": espcn("espcn_leaves_x3", 3),
     "espcn_x3": espcn("espcn_first_x3", 3, EPOCHS=40, PATIENCE=1000),
