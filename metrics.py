@@ -7,6 +7,7 @@ on whole pictures.
 
 import functools
 import operator
+import os
 import time
 from concurrent import futures
 
@@ -267,6 +268,8 @@ def evaluate_each(model, pairs, self_ensemble=False, name="Evaluating", verbose=
         (LR, HR, SR, dict of scores as in `evaluate`), uint8 arrays. PSNR may be infinite.
         Speeds are NaN where the time went into compiling for a new size.
     """
+    if isinstance(pairs, (str, os.PathLike)):
+        raise ValueError(f"pairs must be a dataset: data.load({str(pairs)!r}, ...).")
     each_size = hardware.compiles_for_each_size()
     compiled = set()
     if verbose:
@@ -284,6 +287,11 @@ def evaluate_each(model, pairs, self_ensemble=False, name="Evaluating", verbose=
         start = time.perf_counter()
         sr = enlarge(model, lr, scale, self_ensemble)
         seconds = time.perf_counter() - start
+        if sr.shape != hr.shape:
+            raise ValueError(
+                f"{model.name} enlarges by {sr.shape[0] // lr.shape[0]}, and HR is LR "
+                f"times {scale}: load the pairs with the network's scale."
+            )
         if each_size and lr.shape not in compiled:
             seconds = np.nan
             compiled.add(lr.shape)

@@ -31,7 +31,12 @@ def parse_arguments():
         description="Enlarges pictures with a trained network."
     )
     add = parser.add_argument
-    add("pictures", nargs="+", type=settings.path, help="files and folders")
+    add(
+        "pictures",
+        nargs="+",
+        type=settings.path,
+        help="files and folders; write ./-a.png for -a.png",
+    )
     add(
         "--model",
         type=settings.path,
@@ -77,7 +82,24 @@ def parse_arguments():
         action="store_true",
         help="keep the colours of fully transparent pixels, as game textures need",
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.format = options.format.removeprefix(".")
+    named = itertools.chain.from_iterable(map(match_wildcards, options.pictures))
+    options.pictures = [*named]
+    if not any(map(os.path.lexists, options.pictures)):  # otherwise the others are done
+        sys.exit(f"upscale.py: {options.pictures[0]}: there is no such file or folder.")
+    return options
+
+
+def match_wildcards(path):
+    """List of the path, or of what it stands for where the shell leaves wildcards to the
+    programs, as on Windows."""
+    try:
+        if path.exists() or not any(character in path.name for character in "*?["):
+            return [path]
+        return sorted(path.parent.glob(path.name)) or [path]
+    except (OSError, ValueError):  # no name that a file can have, or no pattern
+        return [path]
 
 
 if __name__ == "__main__":  # before the imports that take seconds
@@ -125,17 +147,6 @@ def find_pictures(paths, output):
             else:
                 others.append(file)
     return pictures, images.describe_unread(others)
-
-
-def match_wildcards(path):
-    """List of the path, or of what it stands for where the shell leaves wildcards to the
-    programs, as on Windows."""
-    try:
-        if path.exists() or not any(character in path.name for character in "*?["):
-            return [path]
-        return sorted(path.parent.glob(path.name)) or [path]
-    except (OSError, ValueError):  # no name that a file can have, or no pattern
-        return [path]
 
 
 def _visible_files(folder, output):
@@ -349,8 +360,6 @@ def upscale_all(options, targets, scale, load):
 
 def main():
     options = parse_arguments()
-    named = itertools.chain.from_iterable(map(match_wildcards, options.pictures))
-    options.pictures = [*named]
     warnings.filterwarnings("ignore", module="PIL")  # whose warnings name no file
     load = functools.cache(load_with_sharpness)
     try:

@@ -113,7 +113,7 @@ def read(path, large=False):
     path = pathlib.Path(path)
     with _named_errors(path, large):
         if way_out := _way_out(path):
-            raise ValueError(f"{path.suffix} is not read here: {way_out}.")
+            raise ValueError(f"{path.suffix} files are not read here: {way_out}.")
         with _open(path) as opened:
             if isinstance(opened, Image.Image):
                 picture = _of_pillow(opened, path)
@@ -184,6 +184,8 @@ def _named_errors(path, large=False):
     except Exception as error:  # damaged files make Pillow raise anything
         reason = str(getattr(error, "strerror", None) or error)  # of the disk
         reason = " ".join(reason.split())  # some have several lines
+        if "truncated" in reason or "data stream" in reason:  # Pillow's words
+            reason = f"it is damaged or incomplete ({reason})"
         if isinstance(error, UnidentifiedImageError):
             reason = "it is empty" if not path.stat().st_size else NOT_A_PICTURE
         raise ValueError(f"{path} cannot be read as a picture: {reason}") from error

@@ -64,7 +64,9 @@ def _problem_of(path):
     if start == HDF5:
         return _problem_of_hdf5(path)
     if not zipfile.is_zipfile(path):
-        if not start or start[:2] == b"PK":
+        if not start:
+            return f"{path} is empty."
+        if start[:2] == b"PK":
             return f"{path} is damaged: its end is missing."
         return f"{path} is not a model saved as .keras."
     try:
@@ -88,8 +90,9 @@ def _problem_of_hdf5(path):
     except Exception as error:  # of HDF5, as many again
         return f"{path} is damaged: {error}."
     if whole:
+        rename = "" if path.suffix in (".h5", ".hdf5") else "rename it to old.h5, and "
         return (
-            f"{path} is in Keras' old HDF5 format: convert it in Python, with "
+            f"{path} is in Keras' old HDF5 format: {rename}convert it in Python, with "
             "keras.saving.load_model('old.h5', compile=False).save('new.keras')."
         )
     return (

@@ -216,10 +216,14 @@ def as_network(model):
     if not inputs or not outputs:  # a class of somebody's own
         return model
     if len(inputs) > 1 or len(outputs) > 1:
+        way_out = (
+            "make a network of a pair, keras.Model(model.inputs[0], model.outputs[0])"
+        )
+        if len(inputs) > len(outputs):  # of which each may need several inputs
+            way_out = "a network that enlarges takes a picture alone"
         raise ValueError(
-            f"{model.name} has {len(inputs)} inputs and {len(outputs)} outputs, not one of "
-            "each: make a network of a pair, keras.Model(model.inputs[0], "
-            "model.outputs[0])."
+            f"{model.name} must have one input and one output, not {len(inputs)} and "
+            f"{len(outputs)}: {way_out}."
         )
     ends = (getattr(model, name, None) for name in ("input", "output"))
     simple = all(isinstance(end, keras.KerasTensor) for end in ends)

@@ -1,5 +1,6 @@
 """Arithmetic on pixels: MATLAB's bicubic and luma, rounding, the range of values."""
 
+import math
 import operator
 
 import numpy as np
@@ -139,12 +140,16 @@ def check_range(image, name, way_out=None, max_val=255):
         ValueError: with the range that was found.
     """
     low, high = float(image.min()), float(image.max())
-    if low <= high and not seems_out_of_range(low, high, image.dtype, max_val):
-        return  # and none is NaN
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(f"{name} has pixels that are not finite numbers.")
+    if not seems_out_of_range(low, high, image.dtype, max_val):
+        return
     if not way_out:
         way_out = "multiply pixels from 0 to 1 by 255"
         if low >= 0 and high > BEYOND * 255:
             way_out = "divide 16-bit pixels by 257"
+        elif low < 1 - BEYOND and high <= BEYOND:
+            way_out = "turn pixels x from -1 to 1 into (x + 1) * 127.5"
     if low >= 0 and high <= BEYOND:
         way_out += "; if it is almost black, pass it as uint8"
     raise ValueError(

@@ -150,8 +150,16 @@ def _as_pixels(image, model, dtype):
     """The picture as an array that the network takes; refuses what is not RGB, and 16 bits
     for a network of 8."""
     image = np.asarray(image)
+    if image.dtype.kind in "OSUc":
+        raise ValueError(
+            "image must be an array of numbers, as data.read_image makes it from a file."
+        )
     if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
-        raise ValueError(f"image must be RGB [H, W, 3], not of shape {image.shape}.")
+        alpha = image.ndim == 3 and image.shape[-1] in (2, 4)
+        way_out = ": leave out alpha" if alpha else ""
+        raise ValueError(
+            f"image must be RGB [H, W, 3], not of shape {image.shape}{way_out}."
+        )
     check_range(image, "image")
     inputs = getattr(model, "inputs", None) or []  # none in a class of somebody's own
     if image.dtype != np.uint8 and any("int" in each.dtype for each in inputs):

@@ -1,6 +1,7 @@
 """Enlarging a picture file, with all that it holds besides its colours."""
 
 import os
+import pathlib
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -34,8 +35,8 @@ def upscale_file(
 
     Args:
         model: a network, as for `upscale`.
-        source: `pathlib.Path` of a picture in any format and mode that `read_image` takes.
-        target: `pathlib.Path` of the file to write: .png, .jpg, .tif or .webp.
+        source: path of a picture in any format and mode that `read_image` takes.
+        target: path of the file to write: .png, .jpg, .tif or .webp.
         scale: how much larger to make it, above 0 and below 100: the network enlarges, and
             bicubic interpolation resizes from there. None for the network's own.
         self_ensemble, progress, tile, precision: as for `upscale`.
@@ -47,12 +48,15 @@ def upscale_file(
         Sentences on what was assumed, and on what was lost; or an empty string.
 
     Raises:
-        ValueError: as `upscale`, or if the picture cannot be read, if the target has
-            another suffix, or if the result is too large for its format or transparent in
+        ValueError: as `upscale`, or if the picture cannot be read, if the target is the
+            source or has another suffix, or if the result is too large for its format or transparent in
             JPEG.
         OSError: if the result cannot be written.
         MemoryError: if there is not enough memory.
     """
+    source, target = pathlib.Path(source), pathlib.Path(target)
+    if os.path.realpath(target) == os.path.realpath(source):
+        raise ValueError(f"{source} would be overwritten: choose another target.")
     format = images.format_of(target)
     if format not in FORMATS:
         raise ValueError(

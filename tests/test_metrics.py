@@ -320,6 +320,16 @@ def test_evaluate_prints_a_bar_or_nothing(tiny_network, capfd):
 def test_pairs_that_cannot_be_scored_are_refused():
     with pytest.raises(ValueError, match="There are no pictures to score"):
         metrics.evaluate(None, [])
+    with pytest.raises(ValueError, match=r"a dataset: data.load\('my_photos', ...\)"):
+        metrics.evaluate(None, "my_photos")
+
+
+def test_network_and_pairs_of_different_scales_are_named(tiny_network):
+    pairs = [(noise(16, 16, 3), noise(64, 64, 3))]
+    with pytest.raises(
+        ValueError, match="enlarges by 2, and HR is LR times 4: load the"
+    ):
+        metrics.evaluate(tiny_network(2), pairs)
     with pytest.raises(ValueError, match="HR is smaller than LR"):
         metrics.evaluate(None, [drawn_pair(2)[::-1]])
 

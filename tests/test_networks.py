@@ -320,7 +320,7 @@ def test_initial_weights_of_networks_in_a_network(tmp_path, capsys):
 def test_several_inputs_or_outputs_are_counted(tmp_path):
     model = mdsr.build_mdsr((2, 3), filters=4, blocks=1)
     model.save(tmp_path / "model.keras")
-    message = "mdsr has 2 inputs and 2 outputs, not one of each"
+    message = "mdsr must have one input and one output, not 2 and 2: make a network"
     for function, given in (
         (networks.as_network, model),
         (networks.scale_and_channels, model),

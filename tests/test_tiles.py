@@ -84,13 +84,15 @@ def test_pixels_of_another_range_are_refused(tiny_network):
     model, image = tiny_network(2), noise(9, 9, 3)
     whole = image.astype(np.uint16) * 257
     overshoot = np.clip(image / 255 * 1.3 - 0.1, -0.1, 1.15)
-    for other in (image / 255, overshoot, image / 127.5 - 1, whole, image > 99):
-        message = (
-            f"image has pixels from {float(other.min()):.4g} to .* not from 0 to 255: "
-        )
-        message += (
-            "divide 16-bit pixels by 257" if other is whole else "multiply pixels"
-        )
+    for other, way_out in (
+        (image / 255, "multiply pixels from 0 to 1 by 255"),
+        (overshoot, "multiply pixels from 0 to 1 by 255"),
+        (image > 99, "multiply pixels from 0 to 1 by 255"),
+        (image / 127.5 - 1, r"turn pixels x from -1 to 1 into \(x \+ 1\) \* 127.5"),
+        (whole, "divide 16-bit pixels by 257"),
+    ):
+        low = f"{float(other.min()):.4g}"
+        message = f"image has pixels from {low} to .* not from 0 to 255: {way_out}"
         with pytest.raises(ValueError, match=message):
             upscale.upscale(model, other)
     dark = image // 128
@@ -240,9 +242,15 @@ def test_arguments_that_cannot_be_meant_are_refused(arguments, message, tiny_net
 def test_errors_say_what_is_wrong(tiny_network):
     with pytest.raises(ValueError, match="image must be RGB"):
         upscale.upscale(tiny_network(2), noise(9, 9, 1))
+    with pytest.raises(ValueError, match=r"not of shape \(9, 9, 4\): leave out alpha"):
+        upscale.upscale(tiny_network(2), noise(9, 9, 4))
+    with pytest.raises(ValueError, match="an array of numbers, as data.read_image"):
+        upscale.upscale(tiny_network(2), "photo.jpg")
     with pytest.raises(ValueError, match=r"not of shape \(0, 9, 3\)"):
         upscale.upscale(tiny_network(2), noise(0, 9, 3))
-    with pytest.raises(ValueError, match="image has pixels from nan to nan"):
+    with pytest.raises(
+        ValueError, match="image has pixels that are not finite numbers"
+    ):
         upscale.upscale(tiny_network(2), np.full((9, 9, 3), np.nan))
     inputs = keras.Input((None, None, 3))
     smaller = keras.Model(inputs, keras.layers.AveragePooling2D(2)(inputs), name="half")

@@ -238,7 +238,7 @@ def test_kinds_that_are_not_read_are_counted(run, tmp_path, repeat):
     status, _ = run("in", model=repeat)
     assert status.startswith("upscale.py: there are no pictures in these folders. Left")
     status, _ = run("in/b.dng", model=repeat)
-    assert "b.dng cannot be read as a picture: .dng is not read here: develop" in status
+    assert "b.dng cannot be read as a picture: .dng files are not read here: " in status
 
 
 def test_many_pixels_are_taken_where_they_are_meant(run, tmp_path, repeat, monkeypatch):
@@ -390,7 +390,7 @@ def test_bad_pictures_are_named_and_the_others_done(run, tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "empty.png").touch()
     reasons = {
-        "half.png": "image file is truncated",
+        "half.png": "it is damaged or incomplete (image file is truncated",
         "nowhere.png": "No such file or directory",
         "text.png": "it is no picture, or of a format that is not read",
         "empty.png": "it is empty",
@@ -606,7 +606,7 @@ def test_networks_of_others_that_only_one_size_fits_are_named(run, tmp_path):
         (("--scale", "100"), "--scale must be more than 0 and less than 100"),
         (("--suffix", "a/b"), "--suffix is a part of file names, without slashes"),
         (("--format", "gif"), "suffix of JPEG, PNG, TIFF, WEBP, such as jpg, not gif"),
-        (("--format", ".jpg"), "such as jpg, not .jpg"),
+        (("--format", "..jpg"), "such as jpg, not .jpg"),
         (("--tile", "31"), "--tile must be at least 32 pixels"),
     ],
 )
@@ -730,8 +730,11 @@ def test_sharpness_mixes_the_included_networks(
         ),
     ],
 )
-def test_sharpness_that_makes_no_sense_is_refused(arguments, reason, run_command):
-    status, _ = run_command(upscale, "a.png", *arguments)
+def test_sharpness_that_makes_no_sense_is_refused(
+    arguments, reason, run_command, tmp_path
+):
+    draw(tmp_path / "a.png")
+    status, _ = run_command(upscale, tmp_path / "a.png", *arguments)
     assert reason in status
 
 
@@ -741,6 +744,20 @@ def test_only_new_folders_are_removed_where_all_pictures_fail(run, tmp_path):
     assert run("a.png", "--output", "mine")[0] != 0
     assert run("a.png", "--output", "x/y/z")[0] != 0
     assert (tmp_path / "mine").is_dir() and not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("name", ["nowhere.png", "*.png", f"{300 * 'x'}.png", "a/"])
+def test_a_missing_picture_is_named_before_the_network_is_loaded(run, name):
+    status, out = run(name, "--model", "nowhere.keras")
+    assert out == "" and status == (
+        f"upscale.py: {name.rstrip('/')}: there is no such file or folder."
+    )
+
+
+def test_format_may_be_written_with_its_dot(run, tmp_path):
+    draw(tmp_path / "a.png")
+    assert run("a.png", "--format", ".jpg")[0] == 0
+    assert (tmp_path / "upscaled/a_x2.jpg").exists()
 
 
 def test_names_that_no_file_can_have_cost_the_others_nothing(run, tmp_path):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from core import upscale_file
 from helpers import noise
@@ -24,6 +25,15 @@ def test_small_and_faint_parts_keep_their_colour(shape, dtype):
     filled, notes = upscale_file._fill_hidden(noisy, alpha)
     np.testing.assert_allclose(filled, rgb, atol=1e-3)
     assert filled.dtype == dtype and len(notes) == 1
+
+
+def test_source_is_never_overwritten(tiny_network, tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(noise(9, 9, 3)).save(path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="a.png would be overwritten: choose another"):
+        upscale_file.upscale_file(tiny_network(2), str(path), path)
+    assert path.read_bytes() == before
 
 
 def test_picture_that_is_all_hidden_stays_as_it_is():
