@@ -44,7 +44,7 @@ TINY = {
     },
     "srgan": {
         "SCALE": 2,
-        "FILTERS": 4,
+        "FILTERS": 8,
         "BLOCKS": 1,
         "PATCH_SIZE": 8,
         "BATCH_SIZE": 2,

@@ -9,6 +9,7 @@ import espcn
 import mdsr
 import optimizers
 import rcan
+import srgan
 from helpers import TINY
 
 
@@ -76,6 +77,7 @@ def test_warm_up_takes_a_tenth_of_short_runs_at_most(steps, warmup):
         (edsr.build_edsr, "edsr", {"filters": "FILTERS"}),
         (espcn.build_espcn, "espcn", {"filters": "LAYER_FILTERS"}),
         (mdsr.build_mdsr, "mdsr", {"filters": "FILTERS"}),
+        (srgan.build_srresnet, "srgan", {"filters": "FILTERS"}),
         (rcan.build_rcan, "rcan", {"filters": "FILTERS", "reduction": "REDUCTION"}),
     ],
 )
