@@ -199,7 +199,8 @@ def leave_out_small(pictures, smallest, dataset):
             "resolution: lower PATCH_SIZE or SCALE."
         )
     if left_out := len(pictures.names) - large.size:
-        print(f"{left_out} pictures are smaller than a patch and left out.")
+        count = f"{left_out} of {len(pictures.names)} pictures"
+        print(f"Smaller than a patch, and left out: {count}.")
     with tf.device("CPU:0"):
         numbers = {key: tf.gather(getattr(pictures, key), large) for key in NUMBERS}
     names = [pictures.names[number] for number in large]

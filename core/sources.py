@@ -62,8 +62,8 @@ def source_of_files(pairs, notes=()):
     with concurrent.futures.ThreadPoolExecutor() as pool:
         headers = list(pool.map(_read_header, files))
     keys, sizes, animated = zip(*headers)
-    if any(animated):
-        print(f"{sum(animated)} animated pictures: only their first frames are used.")
+    if moving := [*filter(None, animated)]:
+        print(f"{_count(moving, 'animated picture')}: only the first frame is used.")
     key = (keys, [pair.degradation for pair in pairs])
     return Source(
         lambda: examples, len(examples), key, sum(sizes), pairs=pairs, notes=notes

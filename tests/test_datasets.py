@@ -388,7 +388,7 @@ def test_flowers_hold_out_the_first_600(tfds_downloads, monkeypatch, tmp_path, c
     assert len(seen) == 605 - 121
     assert len({color for _, color in seen}) == len(seen)  # none has two roles
     out = capsys.readouterr().out
-    assert "pictures are smaller than a patch and left out" in out
+    assert "Smaller than a patch, and left out: " in out
     with pytest.raises(ValueError, match="flowers has 51x51 pixels in low resolution"):
         data.load("flowers", "train", 1, smallest=51)
 

@@ -412,7 +412,7 @@ def test_animations_are_reported(tmp_path, capsys):
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     save(noise(20, 20, 3), tmp_path / "b.png")
     names(tmp_path, "all")
-    assert "1 animated pictures: only their first frames" in capsys.readouterr().out
+    assert "1 animated picture: only the first frame" in capsys.readouterr().out
 
 
 def test_kinds_that_are_not_read_are_counted(tmp_path, make_pictures, capsys):
