@@ -12,7 +12,6 @@ As a command, `python data.py div2k` fetches and prepares a dataset, and draws s
 
 import argparse
 import os
-import pathlib
 import sys
 import warnings
 

@@ -165,8 +165,8 @@ def build_edsr(
         filters: channels of the body; 64 for the baseline, 256 for the full size.
         blocks: residual blocks; 16 for the baseline, 32 for the full size.
         residual_scaling: factor on each block's output; 0.1 for the full size.
-        image_skip: adds a bilinear enlargement of the input to the output, which is zero
-            in a new network.
+        image_skip: adds a bilinear enlargement of the input to what the layers give,
+            which is zero in a new network.
         channels: 3 for RGB, 1 for luma.
 
     Returns:

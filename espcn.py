@@ -114,8 +114,8 @@ def build_espcn(
         filters: channels of each convolution but the last; (64, 32) in the paper. The
             first kernel is 5x5, the others are 3x3.
         activation: of these convolutions; "tanh" in the paper.
-        image_skip: adds the input, each pixel repeated, to the output, which is zero in a
-            new network.
+        image_skip: adds the input, each pixel repeated, to what the layers give, which is
+            zero in a new network.
 
     Returns:
         `keras.Model` from pixels [batch, h, w, channels], 0 to 255, uint8 or float, to
@@ -225,8 +225,7 @@ pictures. The table at the end scores whole test pictures, which do not influenc
 training; datasets without test pictures are scored on those of validation.
 
 In few steps, Muon ([Jordan 2024](https://kellerjordan.github.io/posts/muon/)) gets
-further than Adam, and so does a learning rate that warms up and then falls to zero along
-a cosine.
+further than Adam. The learning rate warms up and then falls to zero along a cosine.
 
 The training ends when its loss has not fallen for `PATIENCE` epochs, as in the tutorials.
 The network with the best validation PSNR is kept. The patches of an epoch are random, so

@@ -31,8 +31,8 @@ and the shared body follows the gradient of all scales rather than that of a ran
 step takes about three times as long and does the work of three.
 
 This script trains the paper's baseline of 16 blocks. It differs from the paper in how the
-network starts, as `edsr.py` does: its output is added to an enlargement of the input,
-here with each pixel repeated, and is zero at first.
+network starts, as `edsr.py` does: what the layers give is added to an enlargement of the
+input, here with each pixel repeated, and is zero at first.
 """
 
 """
@@ -142,8 +142,8 @@ def build_mdsr(scales=(2, 3, 4), filters=64, blocks=16, image_skip=True):
         scales: two or more of 2, 3, 4 and 8, and of 1, which keeps the size.
         filters: channels of the body.
         blocks: residual blocks of the body; 16 for the baseline, 80 for the full size.
-        image_skip: adds the input, each pixel repeated, to the output, which is zero in a
-            new network.
+        image_skip: adds the input, each pixel repeated, to what the layers give, which is
+            zero in a new network.
 
     Returns:
         `keras.Model` with an input and an output for each scale: from RGB

@@ -27,8 +27,8 @@ the same shrunk to low resolution.
 The paper's network has 10 groups of 20 blocks, 15.6 million parameters and more than 400
 layers. That is too much for two CPU cores, so this script trains 4 groups of 4 blocks by
 default, about as large as EDSR's baseline. It also differs from the paper in how the
-network starts: its output is added to the input, with each pixel repeated, and is zero at
-first. Set `IMAGE_SKIP = False` for the plain network of the paper.
+network starts: what the layers give is added to the input, with each pixel repeated, and
+is zero at first. Set `IMAGE_SKIP = False` for the plain network of the paper.
 """
 
 """
@@ -159,8 +159,8 @@ def build_rcan(
         blocks: blocks with channel attention in each group.
         filters: channels of the body.
         reduction: squeeze ratio of the attention.
-        image_skip: adds the input, each pixel repeated, to the output, which is zero in a
-            new network.
+        image_skip: adds the input, each pixel repeated, to what the layers give, which is
+            zero in a new network.
 
     Returns:
         `keras.Model` from RGB [batch, h, w, 3], 0 to 255, uint8 or float, to float32 RGB

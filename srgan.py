@@ -174,8 +174,8 @@ def build_srresnet(scale=4, filters=64, blocks=16, image_skip=True):
         scale: 2, 3, 4 or 8; 1 keeps the size.
         filters: channels of the body.
         blocks: residual blocks.
-        image_skip: adds a bilinear enlargement of the input to the output, which is zero
-            in a new network.
+        image_skip: adds a bilinear enlargement of the input to what the layers give,
+            which is zero in a new network.
 
     Returns:
         `keras.Model` from RGB [batch, h, w, 3], 0 to 255, uint8 or float, to float32 RGB

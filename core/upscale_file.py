@@ -49,8 +49,8 @@ def upscale_file(
 
     Raises:
         ValueError: as `upscale`, or if the picture cannot be read, if the target is the
-            source or has another suffix, or if the result is too large for its format or transparent in
-            JPEG.
+            source or has another suffix, or if the result is too large for its format or
+            transparent in JPEG.
         OSError: if the result cannot be written.
         MemoryError: if there is not enough memory.
     """
