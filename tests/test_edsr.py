@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 import edsr
-from helpers import noise, parameters
+import optimizers
+from helpers import TINY, noise, parameters
 
 
 def test_parameter_counts_of_the_paper():
@@ -67,3 +68,10 @@ def test_image_skip_and_output_are_float32_in_mixed_precision():
 def test_unknown_scale_is_named():
     with pytest.raises(ValueError, match="SCALE = 5: EDSR takes 1, 2, 3, 4 or 8"):
         edsr.build_edsr(5)
+
+
+def test_tiny_settings_of_the_tests_leave_kernels_to_muon():
+    model = edsr.build_edsr(2, TINY["edsr"]["FILTERS"], TINY["edsr"]["BLOCKS"])
+    optimizer = optimizers.make_optimizer(edsr.OPTIMIZER, 1e-3)
+    adams = [optimizer._should_use_adamw(v) for v in model.trainable_variables]
+    assert not all(adams) and any(adams)

@@ -132,7 +132,8 @@ def in_opencv(path, lr):
 CASES = [
     (name, *case) for name in BUILDERS for case in (((12, 16), "nhwc"), (None, "nchw"))
 ]
-CASES += [(name, None, "nchw") for name in ("edsr_x2", "espcn_x4", "srgan_x4")]
+CASES += [(name, None, "nchw") for name in ("edsr_x2", "espcn_x4")]
+CASES += [pytest.param("srgan_x4", None, "nchw", marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("name, size, layout", CASES)
@@ -175,7 +176,10 @@ def test_litert_files_have_the_operations_that_the_docs_list(
     assert operations(output) == listed_operations()[name.split()[0]][skip]
 
 
-@pytest.mark.parametrize("name", ["edsr_x2", "espcn_x4", "srgan_x4"])
+@pytest.mark.parametrize(
+    "name",
+    ["edsr_x2", "espcn_x4", pytest.param("srgan_x4", marks=pytest.mark.slow)],
+)
 def test_included_networks_have_the_operations_that_the_docs_list(name, tmp_path):
     output = tmp_path / NAMES["litert"]
     model = included(name)

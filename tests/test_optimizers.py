@@ -4,13 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-import edsr
-import espcn
-import mdsr
 import optimizers
-import rcan
-import srgan
-from helpers import TINY
 
 
 def step(optimizer, shape, seed=0):
@@ -69,20 +63,3 @@ def test_warm_up_takes_a_tenth_of_short_runs_at_most(steps, warmup):
             angle = np.pi * (step - warmup) / (steps - warmup)
             expected = 8e-4 * (1 + np.cos(angle)) / 2
         np.testing.assert_allclose(rate, expected, rtol=1e-3, atol=1e-9)
-
-
-@pytest.mark.parametrize(
-    "build, settings, names",
-    [
-        (edsr.build_edsr, "edsr", {"filters": "FILTERS"}),
-        (espcn.build_espcn, "espcn", {"filters": "LAYER_FILTERS"}),
-        (mdsr.build_mdsr, "mdsr", {"filters": "FILTERS"}),
-        (srgan.build_srresnet, "srgan", {"filters": "FILTERS"}),
-        (rcan.build_rcan, "rcan", {"filters": "FILTERS", "reduction": "REDUCTION"}),
-    ],
-)
-def test_tiny_settings_of_the_tests_leave_kernels_to_muon(build, settings, names):
-    model = build(**{key: TINY[settings][name] for key, name in names.items()})
-    optimizer = optimizers.make_optimizer("muon", 1e-3)
-    adams = [optimizer._should_use_adamw(v) for v in model.trainable_variables]
-    assert not all(adams) and any(adams)

@@ -6,6 +6,7 @@ import rcan
 from helpers import TINY, noise, parameters, read_csv
 
 
+@pytest.mark.slow
 def test_parameter_count_of_the_paper():
     assert round(parameters(rcan.build_rcan()), -5) == 15_600_000
 

@@ -475,7 +475,7 @@ def test_ctrl_c_is_one_line(tmp_path, ctrl_c):
     """As during the imports, before anything of ours takes it."""
     (tmp_path / "keras.py").write_text("import signal; signal.raise_signal(2)")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    command = [sys.executable, PROJECT / "upscale.py", "x"]
+    command = [sys.executable, PROJECT / "upscale.py", tmp_path]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "\nInterrupted.\n")
 

@@ -457,7 +457,7 @@ def test_without_stage_one_its_earlier_run_does_not_count(
     run_script, tmp_path, small_discriminator
 ):
     start = tmp_path / "srresnet.keras"
-    training.save_model(srgan.build_srresnet(2, filters=8, blocks=1), start)
+    training.save_model(srgan.build_srresnet(2, filters=4, blocks=1), start)
     constants = {**TINY["srgan"], "GAN_EPOCHS": 0, "INITIAL_WEIGHTS": str(start)}
     run = functools.partial(run_script, srgan, report=False)
     folder, _ = run(**{**constants, "EPOCHS": 1, "ADVERSARIAL": False})
