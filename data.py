@@ -447,10 +447,12 @@ def main():
     )
     parser.add_argument("dataset", help="leaves, div2k, bsds500, flowers, or a folder")
     parser.add_argument(
-        "--scale", type=int, default=4, help="HR is so many times as large as LR (4)"
+        "--scale", type=int, default=4, help="how many times larger HR is than LR (4)"
     )
     parser.add_argument(
-        "--degradation", default="bicubic", help="how LR is made, or several ways: a,b"
+        "--degradation",
+        default="bicubic",
+        help="how LR is made; several alternate: a,b",
     )
     parser.add_argument(
         "--output", type=settings.path, default="results", help="folder for the picture"

@@ -50,7 +50,7 @@ def parse_arguments():
         default="upscaled",
         help="folder for results (upscaled)",
     )
-    add("--scale", type=float, help="below 100; default: the network's own, or 4")
+    add("--scale", type=float, help="factor, below 100; default: the network's, or 4")
     add(
         "--sharpness",
         type=float,
