@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import math
+import numbers
 
 import keras
 import numpy as np
@@ -140,8 +141,11 @@ def _check_arguments(model, tile, dtype):
         raise ValueError(
             f"model must be a network, not {model!r}: load its file with load_network."
         )
-    if tile is not None and tile < SMALLEST_TILE:
-        raise ValueError(f"tile must be at least {SMALLEST_TILE} pixels, not {tile}.")
+    whole = isinstance(tile, numbers.Integral)
+    if tile is not None and not (whole and tile >= SMALLEST_TILE):
+        raise ValueError(
+            f"tile must be a whole number of pixels, {SMALLEST_TILE} at least, not {tile!r}."
+        )
     if dtype not in (np.uint8, np.uint16):
         raise ValueError(f"dtype must be uint8 or uint16, not {dtype}.")
 

@@ -226,8 +226,10 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(tiny_network, monkeypat
     "arguments, message",
     [
         ({"model": "a.keras"}, "not 'a.keras': load its file with load_network"),
-        ({"tile": 31}, "tile must be at least 32 pixels, not 31"),
-        ({"tile": 0}, "tile must be at least 32 pixels, not 0"),
+        ({"tile": 31}, "tile must be a whole number of pixels, 32 at least, not 31"),
+        ({"tile": 0}, "32 at least, not 0"),
+        ({"tile": "64"}, "tile must be a whole number of pixels, .*, not '64'"),
+        ({"tile": 64.5}, "tile must be a whole number of pixels, .*, not 64.5"),
         ({"dtype": np.float32}, "dtype must be uint8 or uint16, not float32"),
         ({"dtype": int}, "dtype must be uint8 or uint16, not int64"),
     ],
