@@ -29,16 +29,16 @@ class Preview(keras.callbacks.Callback):
         y, x = (max(0, side - 192) // 2 for side in lr.shape[:2])
         self.lr = lr[y:, x:][:192, :192]
         self.hr = hr[y * scale :, x * scale :][: 192 * scale, : 192 * scale]
-        self.network, self.folder = network, folder
+        self.bicubic = bicubic_resize(self.lr, *self.hr.shape[:2])
+        self.network, self.scale, self.folder = network, scale, folder
 
     def on_epoch_end(self, epoch, logs=None):
         panels = {
-            "bicubic": bicubic_resize(self.lr, *self.hr.shape[:2]),
+            "bicubic": self.bicubic,
             f"network after epoch {epoch + 1}": upscale(self.network, self.lr),
         }
-        scale = scale_between(self.lr, self.hr)
         captions = {
-            f"{name}: {metrics.psnr(self.hr, sr, scale, luma=True):.2f} dB": sr
+            f"{name}: {metrics.psnr(self.hr, sr, self.scale, luma=True):.2f} dB": sr
             for name, sr in panels.items()
         }
         path = self.folder / f"epoch_{epoch + 1:04}.png"
@@ -46,7 +46,7 @@ class Preview(keras.callbacks.Callback):
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
-    """Keras' early stopping, which after a stop counts on where the run was.
+    """Keras' early stopping, which continues its count when a run resumes.
 
     Must come before the callbacks of the run, which record that it stopped.
 

@@ -101,7 +101,7 @@ def load_networks(paths, scale):
         scale: int.
 
     Returns:
-        dict from name to `keras.Model`.
+        dict from name to (path, `keras.Model`).
 
     Raises:
         ValueError: if a file has no network, two have the same name, or one has the name
@@ -122,7 +122,7 @@ def load_networks(paths, scale):
         elif name in networks:
             raise ValueError(f"{path} would be the second {name}: rename one of them.")
         else:
-            networks[name] = network
+            networks[name] = path, network
     return networks
 
 
@@ -159,7 +159,7 @@ def choose_networks(named, scale):
     """The networks to compare: those named, or else those in results/, or in weights/.
 
     Returns:
-        Their files, a list of `pathlib.Path`; and a dict from name to `keras.Model`.
+        dict as from `load_networks`.
     """
     paths = named or sorted(pathlib.Path("results").glob("*/model*.keras"))
     paths = [*{path.resolve(): path for path in paths}.values()]  # each once
@@ -171,7 +171,7 @@ def choose_networks(named, scale):
         raise ValueError(
             f"No network for --scale {scale}: train one, or name its file."
         )
-    return paths, networks
+    return networks
 
 
 def _with_options(sentence):
@@ -187,7 +187,7 @@ def main():
         scale = options.scale
         if scale is None:
             scale = scale_of(options.networks)
-        paths, networks = choose_networks(options.networks, scale)
+        networks = choose_networks(options.networks, scale)
         if (options.output / state.FILE).exists():
             raise ValueError(
                 f"--output {options.output} is a training run's folder: choose another."
@@ -204,10 +204,11 @@ def main():
                 "Set --degradation realistic, or --data to a folder with LR pictures of "
                 "its own."
             )
-        warn_of_learned(paths, pairs)
+        warn_of_learned([path for path, _ in networks.values()], pairs)
         with named_errors(f"--output {options.output}"):
             options.output.mkdir(parents=True, exist_ok=True)
-        scores, first = results.compare(networks, pairs, options.self_ensemble)
+        models = {name: model for name, (_, model) in networks.items()}
+        scores, first = results.compare(models, pairs, options.self_ensemble)
         print(f"{hardware.describe()}, networks in float32")
         metrics.print_table(scores)
         results.write_scores(options.output / "scores.csv", scores)

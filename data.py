@@ -134,20 +134,20 @@ def load_splits(dataset, scale, degradation="bicubic", patch_size=1, noise=0.0):
         # Before any pictures are drawn; the scored ones first, as those never are.
         _check_that_lr_is_there(splits, (scored, "validation", "train"), degradation)
     opened = _open(splits, dataset, scale, ["train", "validation", scored])
-    train, validation, test = (
-        _load(splits, opened[split], dataset, split, scale, smallest)
-        for split, smallest in (
-            ("train", patch_size),
-            ("validation", patch_size),
-            (scored, 1),
-        )
+    train, validation = (
+        _load(splits, opened[split], dataset, split, scale, patch_size)
+        for split in ("train", "validation")
     )
+    test = validation
+    # Of flowers, pictures smaller than a patch are scored, too.
+    if scored == "test" or opened[scored].leave_out_small:
+        test = _load(splits, opened[scored], dataset, scored, scale, 1)
     print(
         f"Pictures for x{scale}: train {len(train)}, validate {len(validation)}, score "
         f"{len(test)}"
     )
     if scored != "test":
-        print(f"{dataset} has no test pictures: scores are those of the validation.")
+        print(f"{dataset} has no test pictures: those to validate on are scored.")
     _warn_of_scores(train, validation, test)
     if unchanged and noise:
         validation, test = (
@@ -169,7 +169,8 @@ def _warn_of_scores(train, validation, test):
         for pairs in (validation, test)
         for scored, trained in decoded.find_duplicates(pairs, train).items()
     }
-    for scored, trained in list(duplicates.items())[:1]:
+    if duplicates:
+        scored, trained = next(iter(duplicates.items()))
         print(
             f"Warning: {len(duplicates)} of the pictures to score are also trained on, such as "
             f"{scored}, which equals {trained}, so their scores will be too good: remove "
@@ -458,8 +459,8 @@ def main():
         "--output", type=settings.path, default="results", help="folder for the picture"
     )
     options = parser.parse_args()
-    path = expand_home(options.dataset)
-    picture = options.output / f"pairs_{path.name}_x{options.scale}.png"
+    name = expand_home(options.dataset).resolve().name
+    picture = options.output / f"pairs_{name}_x{options.scale}.png"
     warnings.filterwarnings("ignore", module="PIL")  # whose warnings name no file
     try:
         splits = _find_splits(options.dataset, options.scale, options.degradation)

@@ -364,7 +364,7 @@ def main():
     except (ValueError, OSError) as error:
         sys.exit(f"export.py: {error}")
     except MemoryError:
-        sys.exit(f"export.py: there is not enough memory for --size {options.size}.")
+        sys.exit("export.py: there is not enough memory. A smaller --size needs less.")
     if options.precision == "float32":
         close = f"to within {result:.5f} grey levels"
     else:

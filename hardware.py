@@ -7,6 +7,7 @@ import pathlib
 import platform
 import sys
 
+import joblib
 import keras
 
 from core import precision
@@ -193,7 +194,7 @@ def describe():
     models = [line.split(": ")[1] for line in lines if line.startswith("model name")]
     cpu = models[0] if models else platform.processor() or platform.machine()
     gpus = ", ".join(name for name, _ in precision.gpus()) or "no GPU"
-    return f"{cpu}, {os.cpu_count()} cores, {gpus}"
+    return f"{cpu}, {joblib.cpu_count()} cores, {gpus}"
 
 
 def compiles_for_each_size():

@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-PIXELS = 4  # channels of a picture, at most
+FEW = 4  # channels, as many as a picture has at most
 
 
 class Muon(keras.optimizers.Muon):
@@ -15,12 +15,12 @@ class Muon(keras.optimizers.Muon):
     Where Adam chooses the size of each weight's step, Muon makes the step of a whole
     matrix orthogonal, so that it learns in all directions alike. Keras' Muon takes
     matrices and leaves all other weights to Adam. Here a kernel is a matrix, too, with a
-    column for each output channel. Biases are left to Adam, and so are kernels that read
-    or write pixels.
+    column for each output channel. Biases are left to Adam, and so are kernels with at
+    most four input or output channels, such as those that read or write RGB.
     """
 
     def _should_use_adamw(self, variable):
-        return len(variable.shape) < 2 or min(variable.shape[-2:]) <= PIXELS
+        return len(variable.shape) < 2 or min(variable.shape[-2:]) <= FEW
 
     def zeropower_via_newtonschulz5(self, x, steps):
         matrix = ops.reshape(x, (-1, x.shape[-1]))

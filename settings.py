@@ -96,7 +96,8 @@ def check_command_line():
     script = pathlib.Path(sys.argv[0])
     if script.suffix != ".py" or not script.is_file():
         return
-    block = _block(script.read_text(encoding="utf-8"))
+    # A program that imports a training script may be in another encoding.
+    block = _block(script.read_text(encoding="utf-8", errors="replace"))
     if block is None:
         return
     start_command()

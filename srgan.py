@@ -673,7 +673,7 @@ def main():
         )
     content_loss = choose_content_loss(CONTENT_LOSS, VGG_WEIGHTS)
     only_stage_one = EPOCHS and content_loss == "mse" and not ADVERSARIAL
-    stages = [f"SRResNet, {EPOCHS} epochs" if EPOCHS else INITIAL_WEIGHTS]
+    stages = [f"SRResNet, {EPOCHS} epochs" if EPOCHS else str(INITIAL_WEIGHTS)]
     if not only_stage_one:
         stages.append(
             f"then {GAN_EPOCHS} epochs with CONTENT_LOSS = {content_loss!r} and "

@@ -82,6 +82,11 @@ def _refuse_two_meanings(dataset):
         )
 
 
+def _refuse_tracks(dataset, degradations):
+    """Refuses DIV2K's own degradations, before anything is fetched or drawn."""
+    assign_degradations([Pair(dataset, None)] * len(degradations), degradations)
+
+
 def is_same(dataset, other):
     """Whether two values of DATASET mean the same: "photos", "photos/" and "./photos" do;
     the built-in "leaves" and the folder "./leaves" do not."""
@@ -154,8 +159,7 @@ def _div2k_source(builders, split, degradations):
 
 def _open_flowers(scale, degradations):
     """TFDS' tf_flowers, its first 600 held out."""
-    # Refuses DIV2K's own degradations before the download.
-    assign_degradations([Pair("flowers", None)] * len(degradations), degradations)
+    _refuse_tracks("flowers", degradations)
     builder = _prepare("tf_flowers", "flowers")
     splits = {"train": "train[600:]", "validation": "train[:600]"}
     return {
@@ -216,6 +220,7 @@ def _tfds_pictures(builder, split):
 
 def _open_bsds500(scale, degradations):
     """BSDS500. Its official val is what the super-resolution papers call BSD100."""
+    _refuse_tracks("bsds500", degradations)
     official = {"train": "train", "validation": "test", "test": "val"}
     folder = _fetch_bsds500()
     splits = {
@@ -251,6 +256,7 @@ def _fetch_bsds500():
 
 
 def _open_leaves(scale, degradations):
+    _refuse_tracks("leaves", degradations)
     name = "grace_hopper.jpg"
     photograph = matplotlib.cbook.get_sample_data(name, asfileobj=False)
     test = {"test": [Pair(pathlib.Path(photograph), None)]}

@@ -61,10 +61,10 @@ def find_splits(folder, scale, degradations):
             f"{folder} contains no pictures, and neither do the folders in it."
         )
     found = {}
-    for split, files in {"all": outside, **by_split}.items():
-        if split != "all" or "train" not in by_split:
-            found[split], others = pair_up(files, folder, scale)
-            notes += others
+    groups = by_split if "train" in by_split else {"all": outside, **by_split}
+    for split, members in groups.items():
+        found[split], others = pair_up(members, folder, scale)
+        notes += others
     if found.get("all"):
         train, validation, held_out = hold_out(found["all"])
         if train:

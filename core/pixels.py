@@ -184,8 +184,12 @@ def scale_between(lr, hr):
     """The whole factor between the arrays of a pair.
 
     Raises:
-        ValueError: if HR is the smaller one.
+        ValueError: if there is none.
     """
-    if hr.shape[0] < lr.shape[0]:
-        raise ValueError(f"HR is smaller than LR: {hr.shape} and {lr.shape}.")
-    return hr.shape[0] // lr.shape[0]
+    scale = hr.shape[0] // lr.shape[0]
+    if not scale or hr.shape[:2] != (scale * lr.shape[0], scale * lr.shape[1]):
+        raise ValueError(
+            f"HR must be LR times a whole number in both directions, not of shape {hr.shape} "
+            f"where LR has {lr.shape}."
+        )
+    return scale

@@ -66,7 +66,7 @@ def gpus():
         return [(torch.cuda.get_device_name(device), own)]
     import tensorflow as tf
 
-    found = tf.config.list_physical_devices("GPU")
+    found = tf.config.get_visible_devices("GPU")
     details = map(tf.config.experimental.get_device_details, found)
     return [
         (gpu.get("device_name", "GPU"), gpu.get("compute_capability", (0, 0)))

@@ -177,7 +177,7 @@ def _as_pixels(image, model, dtype):
 
 
 def _check_brightness(model, image, brightest):
-    """Refuses a network that turns a picture black that is not."""
+    """Refuses a network that turns a picture black although it is not."""
     if brightest < 1.5 and image.mean() > 2:
         raise ValueError(
             f"The picture becomes black, since the output of {model.name} does not go "

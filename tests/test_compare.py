@@ -90,8 +90,8 @@ def test_files_named_twice_are_loaded_once(results, monkeypatch):
     for name in ("model_a.keras", "models.keras"):
         shutil.copy("luma.keras", name)
     named = "luma.keras", "model_a.keras", "models.keras", "../mine/luma.keras"
-    paths, networks = compare.choose_networks([*map(pathlib.Path, named)], 2)
-    assert list(networks) == ["luma", "model_a", "models"] and len(paths) == 3
+    networks = compare.choose_networks([*map(pathlib.Path, named)], 2)
+    assert list(networks) == ["luma", "model_a", "models"]
 
 
 @pytest.mark.parametrize("name", ["bicubic", "luma+"])
@@ -179,6 +179,16 @@ def test_network_that_learned_from_the_pictures_is_reported(
     out = scored(folder, "--split", "all", networks=networks)[1]
     (line,) = [line for line in out.splitlines() if "was trained on" in line]
     assert line.startswith(f"{learned} was trained on 11 of these 12 pictures")
+    # Only of those that are scored.
+    model = tiny_network(3)
+    model.compile("sgd", "mae")
+    other = training.open_run(
+        model, tmp_path / "results", "edsr", {**settings, "SCALE": 3}
+    )
+    other.save()
+    networks.append(other.folder / "model.keras")
+    out = scored(folder, "--split", "all", networks=networks)[1]
+    assert "enlarges by 3" in out and out.count("was trained on") == 1
     # Under whatever name the folder goes.
     (tmp_path / "link").symlink_to(folder)
     out = scored(tmp_path / "link", "--split", "all", networks=[learned])[1]

@@ -11,6 +11,7 @@ from PIL import Image
 
 import data
 import results
+from core import sources
 from helpers import names
 
 # --- Datasets ---
@@ -104,6 +105,17 @@ def test_splits_are_found_once(tmp_path, make_pictures, monkeypatch, capsys):
     places = [".", "test", "train", "val"]
     assert sorted(listed) == [tmp_path / place for place in places]
     assert "Pictures for x2: train 3, validate 3, score 3" in capsys.readouterr().out
+
+
+def test_pictures_are_read_once(tmp_path, make_pictures, monkeypatch):
+    """Those to validate on, too, where they are also scored."""
+    make_pictures(tmp_path / "flat", [f"{number}.png" for number in range(8)])
+    read, read_pair = [], sources._read_files
+    monkeypatch.setattr(
+        sources, "_read_files", lambda *paths: read.append(paths) or read_pair(*paths)
+    )
+    data.load_splits(tmp_path / "flat", 2)
+    assert len(read) == len({*read}) == 8
 
 
 def test_pictures_to_train_and_to_validate_must_hold_a_patch(tmp_path, make_pictures):
@@ -283,11 +295,15 @@ def test_validation_batches_are_equal_and_complete(pairs):
 # --- The command ---
 
 
-def test_command_prepares_and_draws(tmp_path, make_pictures, run_command):
+def test_command_prepares_and_draws(tmp_path, make_pictures, monkeypatch, run_command):
     folder = make_pictures(tmp_path / "my pictures", ["a.png", "b.png", "c.png"])
     arguments = [folder, "--scale", "2", "--output", tmp_path / "out"]
     status, out = run_command(data, *arguments)
     assert status == 0 and "train: 2 pictures" in out
     assert Image.open(tmp_path / "out/pairs_my pictures_x2.png").size[0] > 1000
+    (tmp_path / "out").rename(tmp_path / "before")
+    monkeypatch.chdir(folder)
+    run_command(data, ".", *arguments[1:])
+    assert (tmp_path / "out/pairs_my pictures_x2.png").exists()
     status, _ = run_command(data, "nowhere")
     assert status.startswith("data.py: DATASET = 'nowhere' is neither")

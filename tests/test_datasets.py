@@ -439,6 +439,15 @@ def test_leaves_are_drawn_once_into_the_cache(small_leaves, keras_home):
     assert len({path.read_bytes() for path in drawn}) == 5
 
 
+@pytest.mark.parametrize("dataset", ["leaves", "bsds500"])
+def test_degradations_of_div2k_are_refused_at_once(dataset, keras_home):
+    with pytest.raises(
+        ValueError, match=f"'unknown' is DIV2K's own, and {dataset} has"
+    ):
+        data.load(dataset, "train", 4, ("bicubic", "unknown"))
+    assert not [*keras_home.rglob("*.png")]
+
+
 def test_leaves_that_cannot_be_written_are_refused_in_a_sentence(tmp_path):
     (tmp_path / "folder").touch()
     for count in (2, 20):  # in this process, and in others

@@ -5,6 +5,7 @@ import pathlib
 import sys
 import types
 
+import joblib
 import keras
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def test_float16_scales_the_loss(tiny_network):
 
 def test_machine_is_named_by_processor_cores_and_gpus(monkeypatch):
     monkeypatch.setattr(precision, "gpus", lambda: [])
-    assert hardware.describe().endswith(f", {os.cpu_count()} cores, no GPU")
+    assert hardware.describe().endswith(f", {joblib.cpu_count()} cores, no GPU")
     monkeypatch.setattr(precision, "gpus", lambda: [("NVIDIA A", (9, 0))] * 2)
     assert hardware.describe().endswith(" cores, NVIDIA A, NVIDIA A")
 

@@ -74,7 +74,10 @@ def test_text_stays_as_it_is_where_utf_8_is_not_the_default(tmp_path):
     assert "## Einführung" in "\n".join(cell.source for cell in book.cells)
 
 
-@pytest.mark.parametrize("origin", ["https://example.org/ours.git", None])
+@pytest.mark.parametrize(
+    "origin",
+    [ADDRESS, ADDRESS.replace("//", "//me:secret@"), None],
+)
 def test_address_is_that_of_the_clone(origin, tmp_path, monkeypatch, run_command):
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     if origin:
@@ -84,7 +87,7 @@ def test_address_is_that_of_the_clone(origin, tmp_path, monkeypatch, run_command
     (tmp_path / "edsr.py").write_bytes((PROJECT / "edsr.py").read_bytes())
     status, out = run_command(notebook, tmp_path / "edsr.py")
     if origin:
-        assert status == 0 and f"fetches the project from {origin}" in out
+        assert status == 0 and f"fetches the project from {ADDRESS}" in out
     else:
         assert "name the address with --clone" in status
 

@@ -300,6 +300,13 @@ def test_command_line_of_another_command_is_left_to_it(monkeypatch, capsys):
         assert not end.value.code and "DATASET = " in capsys.readouterr().out
 
 
+def test_program_in_another_encoding_imports_a_script(tmp_path, monkeypatch):
+    program = tmp_path / "mine.py"
+    program.write_text("# coding: latin-1\n# für mich\n", encoding="latin-1")
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    settings.check_command_line()
+
+
 # A script of the same form as the training scripts, which imports nothing that takes time.
 SMALL = '''"""
 ## Setup

@@ -522,7 +522,7 @@ def test_any_network_becomes_an_srgan(
     """Not SRResNet alone, if stage one is left out."""
     start = tmp_path / "edsr.keras"
     training.save_model(tiny_network(2), start)
-    constants = {**TINY["srgan"], "EPOCHS": 0, "INITIAL_WEIGHTS": str(start)}
+    constants = {**TINY["srgan"], "EPOCHS": 0, "INITIAL_WEIGHTS": start}
     folder, _ = run_script(srgan, report=False, **constants)
     trained, before = map(keras.saving.load_model, (folder / "model.keras", start))
     assert [x.name for x in trained.layers] == [x.name for x in before.layers]

@@ -77,13 +77,13 @@ def to_notebook(source, address):
 
 
 def own_address():
-    """What this clone of the project came from, or None."""
+    """What this clone of the project came from, without a password in it, or None."""
     command = ["git", "-C", str(PROJECT), "remote", "get-url", "origin"]
     try:
         done = subprocess.run(command, capture_output=True, text=True)
     except OSError:  # there is no git
         return None
-    return done.stdout.strip() or None
+    return re.sub(r"^(https?://)[^/@]*@", r"\1", done.stdout.strip()) or None
 
 
 def main():
