@@ -192,7 +192,7 @@ def make_loss(name="mse", vgg_weights=None, vgg_weight=0.01):
         A function of (HR, SR), [batch, H, W, 1 or 3], giving the loss of each image.
 
     Raises:
-        ValueError: for another name, or if VGG's weights cannot be had.
+        ValueError: for another name, or if VGG's weights are not available.
     """
     if name not in ("mse", "mse+vgg"):
         raise ValueError(f'LOSS = {name!r} is neither "mse" nor "mse+vgg".')

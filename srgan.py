@@ -344,7 +344,7 @@ def make_content_loss(name="mse", vgg_weights=None, scale=4, grid_weight=0.0):
         A function of (HR, SR), RGB [batch, H, W, 3], 0 to 255, giving float32 [batch].
 
     Raises:
-        ValueError: for another name, or if VGG's weights cannot be had.
+        ValueError: for another name, or if VGG's weights are not available.
     """
     if name not in CONTENT_LOSSES:
         raise ValueError(f"CONTENT_LOSS = {name!r} is not one of {[*CONTENT_LOSSES]}.")

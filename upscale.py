@@ -173,7 +173,7 @@ def plan(pictures, output, suffix, format):
         pictures: as `find_pictures` lists them.
         output: folder for the results.
         suffix: added to the names.
-        format: "png", or what else names of files end with; "same" for that of each
+        format: "png", or another suffix of file names; "same" for that of each
             picture, and PNG where it is none of `FORMATS`.
 
     Raises:

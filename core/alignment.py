@@ -12,7 +12,7 @@ from core.pixels import bicubic_resize, luma
 CHECKED = 5  # pairs, spread evenly over all of a dataset
 SIDE = 128  # of the part in the middle of LR that is compared, in pixels
 SMALLEST = 32  # LR side in pixels; smaller ones say too little
-BORDER = 4  # LR pixels left out around the part: HR beyond it has a say there
+BORDER = 4  # LR pixels left out around the part: HR beyond it influences them
 # Noise and JPEG make some aligned pairs seem shifted, but moving those back gains little.
 SHIFT = 0.35  # HR pixels
 GAIN = 0.5  # dB

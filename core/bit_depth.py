@@ -1,5 +1,5 @@
 """Pictures of more than 8 bits per channel: what their numbers mean, and reading them
-from files of which Pillow keeps 8 bits or makes something else."""
+from files that Pillow cuts to 8 bits or misreads."""
 
 import functools
 import logging
@@ -94,18 +94,18 @@ def bits_of(data, format):
     return 8 * DECODERS[format](data).itemsize  # JPEG XL packs its header tightly
 
 
-def read_samples(data, format, transparent=None):
+def read_samples(data, format, bits, transparent=None):
     """The pixels of a file of more than 8 bits per channel, not turned.
 
     Args:
         data: the bytes of the file.
         format: one of `DECODERS`.
+        bits: per channel, as from `bits_of`.
         transparent: the value, or the three values, of pixels that are transparent.
 
     Returns:
         As `read_tiff`.
     """
-    bits = bits_of(data, format)
     samples = DECODERS[format](data)
     samples = samples.reshape(*samples.shape[:2], -1)
     channels = samples.shape[-1] - 1 | 1  # 1 or 3, with or without alpha

@@ -223,6 +223,11 @@ def check_scorable(pictures, scale):
 
 
 def check_sizes(pictures, smallest):
+    """Refuses pictures whose LR has fewer than `smallest` pixels on a side.
+
+    Raises:
+        ValueError: naming them.
+    """
     pairs = zip(pictures.names, pictures.sizes.numpy())
     sentences = [_too_small(name, *size, smallest) for name, size in pairs]
     refuse([sentence for sentence in sentences if sentence])

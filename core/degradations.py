@@ -78,7 +78,7 @@ def as_on_the_web(hr, width, height, rng):
     Args:
         hr: uint8 array [H, W, 3].
         width, height: of the result.
-        rng: `numpy.random.Generator`, of which all choices are.
+        rng: `numpy.random.Generator`, which makes all choices.
 
     Returns:
         uint8 array [height, width, 3].

@@ -34,9 +34,8 @@ def atomic_write(path):
             yield part
             if not part.is_dir():
                 with open(part, "r+b") as file:
-                    os.fsync(
-                        file.fileno()
-                    )  # before the rename, in case the power fails
+                    # Before the rename, in case the power fails.
+                    os.fsync(file.fileno())
             os.replace(part, path)
         finally:
             if part.is_dir():

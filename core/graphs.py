@@ -83,8 +83,8 @@ def _radius(layer):
 
 def _unknown(layer):
     return ValueError(
-        f"How far {layer.name} in the network looks cannot be read off: use layers of "
-        "Keras with a kernel_size in its place."
+        f"The receptive field of the layer {layer.name} is unknown: use layers of Keras "
+        "with a kernel_size in its place."
     )
 
 
@@ -202,8 +202,8 @@ def _learned(model):
 
 
 def _needed(name, sources, without=None):
-    """The names of all that a layer is computed from, and its own; not of what is needed
-    for one of them alone."""
+    """The names of a layer and of all that it is computed from, but not of the layer
+    `without`, nor of what lies behind that one alone."""
     found, new = set(), {name} - {without}
     while new:
         found |= new

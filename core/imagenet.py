@@ -115,7 +115,7 @@ def load_weights(network, path=None):
         "vgg19", the heads of LPIPS.
 
     Raises:
-        ValueError: in one sentence with the way out, if they cannot be had.
+        ValueError: in one sentence with the way out, if they are not available.
     """
     path = path and str(expand_home(path))
     if network == "vgg19":

@@ -45,7 +45,7 @@ OTHERS = {
     ),
 }
 
-NOT_A_PICTURE = "it is no picture, or of a format that is not read"
+NOT_A_PICTURE = "it is not a picture, or its format is not supported"
 TRANSPOSED = 5, 6, 7, 8  # EXIF's orientations that exchange width and height
 
 
@@ -232,7 +232,9 @@ def _of_pillow(image, path):
     converted = image.mode in ("CMYK", "LAB")  # by Pillow, in 8 bits
     if bits > 8 and not converted:
         transparent = image.info.get("transparency")
-        levels, alpha, note = bit_depth.read_samples(data, image.format, transparent)
+        levels, alpha, note = bit_depth.read_samples(
+            data, image.format, bits, transparent
+        )
         return _of_levels(levels, alpha, extras, note, frames)
     if image.mode[0] in "IF":
         values = np.asarray(image)[..., None]

@@ -27,15 +27,13 @@ class Metadata:
     """What a picture file holds besides pixels."""
 
     orientation: int = 1  # EXIF's 1 to 8: how the pixels are to be turned
-    exif: Image.Exif = dataclasses.field(
-        default_factory=Image.Exif
-    )  # for upright pixels
+    # For upright pixels.
+    exif: Image.Exif = dataclasses.field(default_factory=Image.Exif)
     profile: bytes = None  # of colours
     density: tuple = None  # (x, y) in dots per inch, or a ratio where `aspect`
     aspect: bool = False
-    chunks: dict = dataclasses.field(
-        default_factory=dict
-    )  # COLOUR_CHUNKS as in a PNG file
+    # COLOUR_CHUNKS as in a PNG file.
+    chunks: dict = dataclasses.field(default_factory=dict)
     notes: list = dataclasses.field(default_factory=list)  # what was lost, in sentences
 
     def turn_density(self):

@@ -305,8 +305,7 @@ def _channels(model):
         "takes channels first, not last": height in (1, 3) and channels not in (1, 3),
         f"takes {channels} channels, not 3 (RGB) or 1 (luma)": channels not in (1, 3),
         f"takes only {size} pixels: build it for any, with keras.Input((None, None, "
-        f"{channels}))": height
-        or width,
+        f"{channels}))": (height or width),
         f"takes {batch} pictures at a time, not one": batch not in (None, 1),
     }
     for reason, applies in reasons.items():

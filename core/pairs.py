@@ -290,7 +290,7 @@ def _refuse_copies(paths, scale):
     for small, large in spread(candidates, 10):
         if _is_copy(small, large):
             raise ValueError(
-                f"{small} is a copy of {large}, as LR is of HR: {EXPECTED}. If it is no LR "
+                f"{small} is a copy of {large}, as LR is of HR: {EXPECTED}. If it is not an LR "
                 "picture, move it elsewhere."
             )
 

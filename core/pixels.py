@@ -42,8 +42,7 @@ def bicubic_resize(image, height, width):
     resized = _resize_rows(image.astype(np.float64), height)
     resized = _resize_rows(resized.swapaxes(0, 1), width).swapaxes(0, 1)
     if kind == "u":
-        white = np.iinfo(image.dtype).max
-        resized = np.floor(np.clip(resized, 0, white) + 0.5)
+        resized = rounded(resized, image.dtype)
     return np.ascontiguousarray(resized, dtype=image.dtype)
 
 
@@ -110,9 +109,14 @@ def luma(image):
     return 16 + red * (65.481 / 255) + green * (128.553 / 255) + blue * (24.966 / 255)
 
 
+def rounded(values, dtype):
+    """Clips to the range of uint8 or uint16 and rounds half up."""
+    return (np.clip(values, 0, np.iinfo(dtype).max) + 0.5).astype(dtype)
+
+
 def to_uint8(image):
     """Clips to 0 to 255 and rounds half up: float array to uint8 array."""
-    return (np.clip(image, 0, 255) + 0.5).astype(np.uint8)
+    return rounded(image, np.uint8)
 
 
 def to_samples(image, dtype):

@@ -75,7 +75,9 @@ def _read_files(*paths):
     pictures = [path and read(path) for path in paths]
     hr, lr = pictures
     if lr and hr.high_bit_depth and lr.high_bit_depth and hr.assumed != lr.assumed:
-        ranges = [picture.assumed or "Its range is whole." for picture in pictures]
+        ranges = [
+            picture.assumed or "Its pixels use the full range." for picture in pictures
+        ]
         raise ValueError(
             f"{paths[0]} and {paths[1]} would be read over different ranges (HR: "
             f"{ranges[0]} LR: {ranges[1]}), as one is darker: save both with 8 bits."

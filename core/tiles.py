@@ -280,10 +280,11 @@ def _run_halves(model, image, scale, tile, progress):
     height, width, channels = image.shape
     result = np.empty((height * scale, width * scale, channels), np.float32)
 
-    def enlarge(rows, columns, progress):
+    def enlarge_features(rows, columns, progress):
         return _run(second, image[rows, columns], features[rows, columns])
 
-    _in_tiles(enlarge, result, scale, tile, receptive_radius(second), progress)
+    radius = receptive_radius(second)
+    _in_tiles(enlarge_features, result, scale, tile, radius, progress)
     return result
 
 

@@ -9,7 +9,7 @@ from PIL import ExifTags, Image
 from core import images
 from core.files import atomic_write
 from core.networks import scale_and_channels
-from core.pixels import BEYOND, to_samples, to_uint8
+from core.pixels import BEYOND, rounded, to_samples, to_uint8
 from core.saving import FORMATS, fitting, write
 from core.tiles import upscale
 
@@ -161,9 +161,7 @@ def _resize(samples, size, filter=Image.BICUBIC):
     resized = np.stack(channels, axis=-1)
     if samples.dtype == np.float32:
         return resized
-    return (np.clip(resized, 0, np.iinfo(samples.dtype).max) + 0.5).astype(
-        samples.dtype
-    )
+    return rounded(resized, samples.dtype)
 
 
 def _note_size(exif, size):

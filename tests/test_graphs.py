@@ -80,7 +80,7 @@ def test_radius_that_cannot_be_read_off_is_refused():
     outputs = keras.ops.image.extract_patches(inputs, 3, strides=1, padding="same")
     model = keras.Model(inputs, outputs)
     with pytest.raises(
-        ValueError, match="How far .* looks cannot be read off: use lay"
+        ValueError, match="The receptive field of the layer .* is unknown: use lay"
     ):
         graphs.receptive_radius(model)
 
@@ -127,11 +127,15 @@ class Scaled(Block):
 
 def test_radius_counts_what_is_in_layers_of_ones_own():
     assert graphs.receptive_radius(model_of(Scaled())) == 2
-    with pytest.raises(ValueError, match="How far mixed in the network looks"):
+    with pytest.raises(
+        ValueError, match="The receptive field of the layer mixed is unknown"
+    ):
         graphs.receptive_radius(model_of(Mixed()))
     model = model_of(Block(), keras.layers.Rescaling(2), Block())
     assert graphs.receptive_radius(model) == farthest(model) == 4
-    with pytest.raises(ValueError, match="How far opaque in the network looks"):
+    with pytest.raises(
+        ValueError, match="The receptive field of the layer opaque is unknown"
+    ):
         graphs.receptive_radius(model_of(Opaque()))
 
 

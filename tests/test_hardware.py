@@ -1,6 +1,5 @@
 """What this machine does best: precision, devices, reproducibility."""
 
-import os
 import pathlib
 import sys
 import types

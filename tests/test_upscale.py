@@ -392,7 +392,7 @@ def test_bad_pictures_are_named_and_the_others_done(run, tmp_path):
     reasons = {
         "half.png": "it is damaged or incomplete (image file is truncated",
         "nowhere.png": "No such file or directory",
-        "text.png": "it is no picture, or of a format that is not read",
+        "text.png": "it is not a picture, or its format is not supported",
         "empty.png": "it is empty",
     }
     status, out = run(*reasons, "good.png")

@@ -185,7 +185,7 @@ def keep_start(path, results):
 def recipe_of(name, photographs):
     """The script of a network and its settings, with the folder of photographs in them.
 
-    Raises a ValueError where such a folder is needed and not named, or named in vain.
+    Raises a ValueError where such a folder is needed and not named, or is named and not needed.
     """
     script, chosen = RECIPES[name]
     needed = chosen.get("DATASET") == PHOTOGRAPHS
@@ -216,14 +216,13 @@ def main():
 
 def train(name, photographs):
     """Trains a network by its recipe, and writes it as it is included."""
-    script, chosen = recipe_of(name, photographs)
-    script = importlib.import_module(script)
+    name_of_script, chosen = recipe_of(name, photographs)
+    script = importlib.import_module(name_of_script)
     results = PROJECT / "results" / "weights" / name
     edits = [f"{constant}={value}" for constant, value in chosen.items()]
     settings.change(vars(script), script.SETTINGS, [*edits, f"RESULTS={results}"])
-    start = getattr(script, "INITIAL_WEIGHTS", None)
-    if start:
-        keep_start(pathlib.Path(start), results)
+    if script.INITIAL_WEIGHTS:
+        keep_start(pathlib.Path(script.INITIAL_WEIGHTS), results)
     script.main()
     folder = training.folder_of(results, script.__name__, vars(script))
     facts = state.read_facts(folder / state.FILE)
