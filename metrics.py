@@ -195,7 +195,7 @@ def detail(hr, sr, scale, max_val=255):
         down, right = (np.abs(np.fft.fftfreq(side)) for side in spectrum.shape)
         beyond = np.maximum(down[:, None], right) > 0.5 / scale
         power.append(np.square(np.abs(spectrum[beyond])).sum())
-    if power[0] <= spectrum.size * np.square(window).sum() / 12:
+    if power[0] <= np.count_nonzero(beyond) * np.square(window).sum() / 12:
         return float("nan")
     return float((power[1] + 1e-9) / (power[0] + 1e-9))
 
