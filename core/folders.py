@@ -13,8 +13,8 @@ from core.images import describe_unread, is_named_as_picture
 from core.pairs import left_out, pair_up, read_file, read_path, refuse_two_names
 from core.sources import source_of_files, splits_of_files
 
-# Folders that are not part of a dataset: where scripts write unless told otherwise, and others
-# with a file that they write.
+# Folders that are not part of a dataset: where scripts write unless told otherwise, and
+# others with a file that they write.
 RESULT_FOLDERS = ("results", "upscaled")
 RESULT_FILES = (state.FILE, "scores.csv")
 

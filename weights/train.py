@@ -185,7 +185,8 @@ def keep_start(path, results):
 def recipe_of(name, photographs):
     """The script of a network and its settings, with the folder of photographs in them.
 
-    Raises a ValueError where such a folder is needed and not named, or is named and not needed.
+    Raises a ValueError where such a folder is needed and not named, or named and not
+    needed.
     """
     script, chosen = RECIPES[name]
     needed = chosen.get("DATASET") == PHOTOGRAPHS
