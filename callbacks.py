@@ -29,12 +29,11 @@ class Preview(keras.callbacks.Callback):
         y, x = (max(0, side - 192) // 2 for side in lr.shape[:2])
         self.lr = lr[y:, x:][:192, :192]
         self.hr = hr[y * scale :, x * scale :][: 192 * scale, : 192 * scale]
-        self.bicubic = bicubic_resize(self.lr, *self.hr.shape[:2])
         self.network, self.scale, self.folder = network, scale, folder
 
     def on_epoch_end(self, epoch, logs=None):
         panels = {
-            "bicubic": self.bicubic,
+            "bicubic": bicubic_resize(self.lr, *self.hr.shape[:2]),
             f"network after epoch {epoch + 1}": upscale(self.network, self.lr),
         }
         captions = {
