@@ -51,12 +51,14 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
 
     Args:
         run: `training.Run`.
-        monitor: name in the history, such as "loss".
+        monitor: name in the history: a loss, or a PSNR or SSIM, such as "val_psnr".
         patience: epochs without improvement after which training ends.
     """
 
     def __init__(self, run, monitor, patience):
-        super().__init__(monitor, patience=patience, verbose=1)
+        # Keras would find out from the metrics, which are not built yet on resuming.
+        mode = "max" if monitor.endswith(("psnr", "ssim")) else "min"
+        super().__init__(monitor, patience=patience, verbose=1, mode=mode)
         self.run = run
 
     def on_train_begin(self, logs=None):

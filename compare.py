@@ -204,6 +204,7 @@ def main():
                 "Set --degradation realistic, or --data to a folder with LR pictures of "
                 "its own."
             )
+        folders.refuse_output_among(options.data, pairs.pictures.names, options.output)
         warn_of_learned([path for path, _ in networks.values()], pairs)
         with named_errors(f"--output {options.output}"):
             options.output.mkdir(parents=True, exist_ok=True)

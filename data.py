@@ -28,7 +28,7 @@ import tensorflow as tf
 
 import drawings
 import hardware
-from core import datasets, decoded, sources
+from core import datasets, decoded, folders, sources
 from core.alignment import find_oddities
 from core.degradations import DEGRADATIONS, SHRINKING, as_on_the_web
 from core.files import expand_home
@@ -468,6 +468,8 @@ def main():
         if "test" in splits and "train" not in splits:  # a benchmark
             names = ["test"]
         opened = _open(splits, options.dataset, options.scale, names)
+        files = [pair.hr for source in opened.values() for pair in source.pairs]
+        folders.refuse_output_among(options.dataset, files, options.output)
         for split, source in opened.items():
             pairs = _load(splits, source, options.dataset, split, options.scale, 1)
             print(f"{split}: {len(pairs)} pictures")

@@ -186,6 +186,10 @@ def check_output(format, output):
         tempfile.TemporaryFile(dir=there).close()
 
 
+def _as_float(pixels):
+    return np.asarray(pixels, np.float32)  # those of uint8 cannot be subtracted
+
+
 def _check_difference(model, run, format, size):
     """The largest difference in grey levels, on noise; refuses more than `TOLERANCE`."""
     rng = np.random.default_rng(0)
@@ -193,7 +197,7 @@ def _check_difference(model, run, format, size):
     for shape in [size] if size else [(24, 32), (33, 17)]:
         lr = rng.uniform(0, 255, (1, *shape, model.input_shape[-1]))
         lr = lr.astype(np.float32)
-        differences.append(np.abs(np.asarray(run(lr)) - np.asarray(model(lr))).max())
+        differences.append(np.abs(_as_float(run(lr)) - _as_float(model(lr))).max())
     difference = float(np.max(differences))  # NaN if one of them is
     if not difference <= TOLERANCE:
         raise ValueError(
@@ -205,7 +209,7 @@ def _check_difference(model, run, format, size):
 
 def _check_psnr(model, run, precision, pictures):
     """The PSNR in dB, over all the pictures; refuses less than `LEAST_PSNR`."""
-    errors = [np.asarray(run(lr)) - np.asarray(model(lr)) for lr in pictures]
+    errors = [_as_float(run(lr)) - _as_float(model(lr)) for lr in pictures]
     with np.errstate(divide="ignore"):
         psnr = float(10 * np.log10(255**2 / np.mean(np.square(errors))))
     if not psnr >= LEAST_PSNR[precision]:  # or NaN

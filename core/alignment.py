@@ -27,7 +27,8 @@ Measure = collections.namedtuple("Measure", "shift gain correlation")
 
 
 def find_oddities(pairs, scale):
-    """Checks a few pairs of files: is LR shifted, or made in another way than said?
+    """Checks pairs of files: is DEGRADATION ignored, and is LR shifted, or made in another
+    way, in a few of them?
 
     Args:
         pairs: list of `Pair`.
@@ -50,9 +51,17 @@ def find_oddities(pairs, scale):
         kind, sentence = judge(lr, hr, scale, pair.degradation)
         if kind:
             found[kind].append(f"The LR picture {pair.lr} {sentence}")
+    # Of the others it cannot be said what they would have made of a picture.
+    ignored = sorted({pair.degradation for pair in own} - {*EXACT})
     return [
-        f"{sentences[0]} ({len(sentences)} of {len(checked)} checked)"
-        for sentences in found.values()
+        *(
+            f"{sentences[0]} ({len(sentences)} of {len(checked)} checked)"
+            for sentences in found.values()
+        ),
+        *(
+            f"DEGRADATION = {name!r} is ignored for pictures that come with LR pictures."
+            for name in ignored
+        ),
     ]
 
 

@@ -4,11 +4,12 @@ import collections
 import functools
 import glob
 import os
+import pathlib
 import re
 import zlib
 
 from core import state
-from core.files import can_be_opened
+from core.files import can_be_opened, expand_home
 from core.images import describe_unread, is_named_as_picture
 from core.pairs import left_out, pair_up, read_file, read_path, refuse_two_names
 from core.sources import source_of_files, splits_of_files
@@ -90,6 +91,26 @@ def _pair_files(folder, scale):
 def has_pictures(folder):
     """Whether there are pictures in a folder or the folders in it, other than results."""
     return any(pictures for _, _, pictures in _walk(folder, (), [], set()))
+
+
+def refuse_output_among(dataset, pictures, output):
+    """Refuses to write results into the folder of a dataset, or beside its pictures: the
+    next run would take them for more of these.
+
+    Args:
+        dataset: its name or folder, as for `data.load`.
+        pictures: the files that are read.
+        output: `pathlib.Path` of the folder for results.
+
+    Raises:
+        ValueError: naming the folder.
+    """
+    places = {path.resolve().parent for path in map(pathlib.Path, pictures)}
+    if output.resolve() in {*places, expand_home(dataset).resolve()}:
+        raise ValueError(
+            f"--output {output} has the pictures that are read, and the results would be "
+            "taken for more of them: choose another folder."
+        )
 
 
 def hold_out(pairs):

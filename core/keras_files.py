@@ -175,7 +175,7 @@ def has_layers_of(model, path):
 def _layers_in(config):
     """The layers in the configuration of a network, without what makes no difference."""
     left_out = "dtype", "synchronized", "build_config", "trainable"
-    numbers = {}  # for names: those that Keras gives keep rising in a process
+    numbers = {}  # for names: Keras' own go on counting within a process
 
     def plain(value, key=None):
         if isinstance(value, dict):

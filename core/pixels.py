@@ -193,7 +193,7 @@ def scale_between(lr, hr):
     scale = hr.shape[0] // lr.shape[0]
     if not scale or hr.shape[:2] != (scale * lr.shape[0], scale * lr.shape[1]):
         raise ValueError(
-            f"HR must be LR times a whole number in both directions, not of shape {hr.shape} "
-            f"where LR has {lr.shape}."
+            f"HR must be the same whole number of times as high and as wide as LR, but HR "
+            f"is {hr.shape} and LR {lr.shape}."
         )
     return scale

@@ -32,6 +32,21 @@ def test_early_stopping_counts_on_from_the_history(start):
     assert not model.stop_training
 
 
+def test_early_stopping_on_psnr_counts_on():
+    """Before the metrics are built, from which Keras tells that more is better."""
+    history = [
+        {"epoch": n + 1, "val_psnr": x} for n, x in enumerate([30.0, 31.0, 30.5])
+    ]
+    run = types.SimpleNamespace(history=history)
+    callback = callbacks.EarlyStopping(run, "val_psnr", patience=2)
+    model = types.SimpleNamespace(stop_training=False)
+    callback.set_model(model)
+    callback.on_train_begin()
+    assert not model.stop_training
+    callback.on_epoch_end(3, {"val_psnr": 30.9})
+    assert model.stop_training
+
+
 @pytest.fixture
 def preview(tiny_network, tmp_path):
     """A preview of a random picture, of size 60x40, with a random network."""

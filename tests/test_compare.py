@@ -202,6 +202,15 @@ def test_network_that_learned_from_the_pictures_is_reported(
     assert "was trained on" not in out
 
 
+def test_results_do_not_lie_among_the_pictures(results, make_pictures, run_command):
+    folder = make_pictures(results / "photos", ["b/a.png", "b/c.png"], size=(32, 30))
+    command = compare, results / "results/mine/luma.keras", "--data", folder
+    for output in (folder, folder / "b"):
+        status, _ = run_command(*command, "--split", "all", "--output", output)
+        assert status.startswith(f"compare.py: --output {output} has the pictures that")
+    assert len([*folder.rglob("*.*")]) == 2
+
+
 def test_paths_in_errors_stay_as_they_are():
     sentence = "DATASET = 'a': /x/DATASET/a.png and DATASET/SCALE"
     assert compare._with_options(sentence) == (

@@ -305,5 +305,10 @@ def test_command_prepares_and_draws(tmp_path, make_pictures, monkeypatch, run_co
     monkeypatch.chdir(folder)
     run_command(data, ".", *arguments[1:])
     assert (tmp_path / "out/pairs_my pictures_x2.png").exists()
+    status, _ = run_command(data, folder, "--scale", "2", "--output", folder)
+    assert status.startswith(
+        f"data.py: --output {folder} has the pictures that are read"
+    )
+    assert len([*folder.iterdir()]) == 3
     status, _ = run_command(data, "nowhere")
     assert status.startswith("data.py: DATASET = 'nowhere' is neither")

@@ -254,6 +254,21 @@ def test_int8_covers_the_range_of_the_pictures_in_the_folder(tmp_path):
     assert dark < 16 + 219 / 255 * 60
 
 
+def test_whole_grey_levels_are_compared_as_they_are():
+    """The difference of uint8 arrays would be of the wrong sign and size."""
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, keras.ops.cast(inputs, "uint8"))
+
+    def off_by(levels):
+        return lambda lr: np.asarray(model(lr)) + np.uint8(levels)
+
+    lr = np.full((1, 8, 8, 3), 100, np.float32)
+    with pytest.raises(ValueError, match="PSNR of 24.0 dB"):
+        export._check_psnr(model, off_by(16), "int8", [lr])
+    with pytest.raises(ValueError, match="PSNR of 48.1 dB"):
+        export._check_psnr(model, off_by(255), "float16", [lr])  # one less
+
+
 @pytest.mark.parametrize("precision", export.LEAST_PSNR)
 def test_too_low_a_psnr_is_not_kept(precision, tmp_path, monkeypatch):
     """With a converter that makes all pixels wrong by three grey levels: 38.6 dB."""

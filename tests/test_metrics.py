@@ -330,9 +330,9 @@ def test_network_and_pairs_of_different_scales_are_named(tiny_network):
         ValueError, match="enlarges by 2, and HR is LR times 4: load the"
     ):
         metrics.evaluate(tiny_network(2), pairs)
-    with pytest.raises(ValueError, match="HR must be LR times a whole number"):
+    with pytest.raises(ValueError, match="HR must be the same whole number of times"):
         metrics.evaluate(None, [drawn_pair(2)[::-1]])
-    with pytest.raises(ValueError, match=r"\(101, 100, 3\) where LR has \(25, 25, 3\)"):
+    with pytest.raises(ValueError, match=r"is \(101, 100, 3\) and LR \(25, 25, 3\)"):
         metrics.evaluate(None, [(noise(25, 25, 3), noise(101, 100, 3))])
 
 
