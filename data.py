@@ -213,7 +213,13 @@ def _find_splits(dataset, scale, degradation):
     if not isinstance(scale, (int, np.integer)) or scale < 1:
         raise ValueError(f"SCALE = {scale!r} is not a whole number above 0.")
     hardware.keep_tensorflow_off_gpu()
-    return datasets.find_splits(str(dataset), scale, degradations)
+    splits = datasets.find_splits(str(dataset), scale, degradations)
+    changing = tuple(name for name in degradations if name not in SHRINKING)
+    if scale == 1 and 0 < len(changing) < len(degradations):
+        # LR that equals HR teaches to leave clean pictures alone, but scores nothing.
+        scored = datasets.find_splits(str(dataset), scale, changing)
+        splits |= {name: scored[name] for name in scored if name != "train"}
+    return splits
 
 
 def _open(splits, dataset, scale, names):

@@ -52,7 +52,20 @@ def test_lr_has_the_faults_that_are_set(tmp_path, make_pictures):
     for split in pairs_of(folder, 0.0, "realistic"):
         for lr, hr in split.as_numpy_iterator():
             assert lr.shape == hr.shape and (lr != hr).any()
-    pairs_of(folder, 0.0, ("bicubic", "realistic"))  # clean pictures are to stay clean
+
+
+def test_clean_pictures_teach_and_are_not_scored(tmp_path, make_pictures):
+    """Some are to stay clean: their LR equals HR, which says nothing about a network."""
+    names = [f"{split}/{n}.png" for split in ("train", "val", "test") for n in range(4)]
+    folder = make_pictures(tmp_path / "pictures", names)
+    splits = pairs_of(folder, 0.0, ("bicubic", "realistic"))
+    equal = [
+        [bool((lr == hr).all()) for lr, hr in split.as_numpy_iterator()]
+        for split in splits
+    ]
+    assert equal == [[True, False] * 2, [False] * 4, [False] * 4]
+    everything = data.load(folder, "test", 1, ("bicubic", "realistic"))
+    assert not any((lr == hr).all() for lr, hr in everything.as_numpy_iterator())
 
 
 def test_noise_is_on_what_is_validated_and_scored(tmp_path):
