@@ -146,8 +146,9 @@ def warn_of_learned(paths, pairs):
 def _learned_pictures(path):
     """The files that a network was trained on, as far as they are known: set of str."""
     try:
-        chosen = state.read_facts(path.parent / state.FILE)["settings"]
-        folder = expand_home(chosen["DATASET"])
+        facts = state.read_facts(path.parent / state.FILE)
+        chosen, start = facts["settings"], facts.get("working_folder", "")
+        folder = pathlib.Path(start, expand_home(chosen["DATASET"]))
         scale = chosen["SCALE"] if "SCALE" in chosen else chosen["SCALES"][0]
         train = folders.find_splits(folder, scale, ("bicubic",))["train"]()
     except (ValueError, OSError, KeyError):  # no run, or its pictures are gone
@@ -195,7 +196,8 @@ def main():
         unknown = set(options.self_ensemble) - set(networks)
         if unknown:
             raise ValueError(
-                f"--self-ensemble {unknown.pop()}: not one of {[*networks]}."
+                f"--self-ensemble {unknown.pop()}: not one of {[*networks]}. Files come "
+                "before this option, names after it."
             )
         pairs = data.load(options.data, options.split, scale, options.degradation)
         if scale == 1 and all((lr == hr).all() for lr, hr in pairs.as_numpy_iterator()):

@@ -16,6 +16,7 @@ import contextlib
 import os
 import sys
 import tempfile
+import textwrap
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
@@ -94,6 +95,9 @@ def export(
     _check_layers(model, size)
     if format == "web":
         model = for_rgb(model)
+    if model.output.dtype != "float32":
+        sr = keras.ops.cast(model.output, "float32")
+        model = keras.Model(model.input, sr, name=model.name)
     shape = (None, *(size or (None, None)), model.input_shape[-1])
     if format == "litert":
         shape = (1, *shape[1:])  # phones enlarge one picture at a time
@@ -104,7 +108,7 @@ def export(
         options["converter"] = _converter_settings(precision, shown)
     if layout == "nchw":
         options["channels_first"] = True
-    with atomic_write(output) as part, _errors_of_runtimes(model, format):
+    with atomic_write(output) as part, _errors_of_runtimes(model, format, size):
         try:
             run = RUNTIMES[format](model, part, signature, **options)
         except ImportError as error:
@@ -122,14 +126,17 @@ def export(
 
 
 @contextlib.contextmanager
-def _errors_of_runtimes(model, format):
+def _errors_of_runtimes(model, format, size):
     """Makes the error of an exporter, or of what runs the result, name the network."""
     try:
         yield
-    except (RuntimeError, NotImplementedError) as error:
-        reason = str(error).strip().partition("\n")[0]
+    except (ValueError, OSError, MemoryError):
+        raise
+    except Exception as error:  # TensorFlow and ONNX Runtime have many kinds
+        reason = textwrap.shorten(str(error).strip().partition("\n")[0], 300)
+        way_out = "" if size or format != "litert" else " of any size (try --size)"
         raise ValueError(
-            f"{model.name} cannot be exported for {format}: {reason}"
+            f"{model.name} cannot be exported for {format}{way_out}: {reason}"
         ) from error
 
 
@@ -186,10 +193,6 @@ def check_output(format, output):
         tempfile.TemporaryFile(dir=there).close()
 
 
-def _as_float(pixels):
-    return np.asarray(pixels, np.float32)  # those of uint8 cannot be subtracted
-
-
 def _check_difference(model, run, format, size):
     """The largest difference in grey levels, on noise; refuses more than `TOLERANCE`."""
     rng = np.random.default_rng(0)
@@ -197,7 +200,7 @@ def _check_difference(model, run, format, size):
     for shape in [size] if size else [(24, 32), (33, 17)]:
         lr = rng.uniform(0, 255, (1, *shape, model.input_shape[-1]))
         lr = lr.astype(np.float32)
-        differences.append(np.abs(_as_float(run(lr)) - _as_float(model(lr))).max())
+        differences.append(np.abs(run(lr) - np.asarray(model(lr))).max())
     difference = float(np.max(differences))  # NaN if one of them is
     if not difference <= TOLERANCE:
         raise ValueError(
@@ -209,7 +212,7 @@ def _check_difference(model, run, format, size):
 
 def _check_psnr(model, run, precision, pictures):
     """The PSNR in dB, over all the pictures; refuses less than `LEAST_PSNR`."""
-    errors = [_as_float(run(lr)) - _as_float(model(lr)) for lr in pictures]
+    errors = [run(lr) - np.asarray(model(lr)) for lr in pictures]
     with np.errstate(divide="ignore"):
         psnr = float(10 * np.log10(255**2 / np.mean(np.square(errors))))
     if not psnr >= LEAST_PSNR[precision]:  # or NaN
@@ -278,6 +281,13 @@ def _onnx(model, path, signature, channels_first=False):
     import onnxruntime
     import tf2onnx
 
+    from keras.layers import Normalization
+
+    from core.networks import innermost_layers
+
+    for layer in innermost_layers(model):
+        if isinstance(layer, Normalization):  # whose tensors would be inputs
+            layer.mean, layer.variance = map(np.asarray, (layer.mean, layer.variance))
     # Keras' ONNX export needs a network that has been called.
     model(np.zeros((1, 8, 8, model.input_shape[-1]), np.float32))
     if channels_first:

@@ -252,6 +252,7 @@ def open_run(
     run.state.compiled = describe_compiled(model)
     run.state.trainable = [bool(v.trainable) for v in model.variables]
     run.state.precision = keras.config.dtype_policy().name
+    run.state.working_folder = os.getcwd()
     _build_optimizers(model)
     if hardware.is_first():
         run.lock = _lock(folder)
@@ -445,6 +446,7 @@ def _restore(run):
         compiled=now.compiled,
         trainable=now.trainable,
         precision=now.precision,
+        working_folder=now.working_folder,
     )
     _check_files(run)
     return True, []

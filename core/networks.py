@@ -2,6 +2,7 @@
 start from."""
 
 import math
+import re
 
 import keras
 import numpy as np
@@ -201,7 +202,8 @@ def as_network(model):
     """The same network with one tensor in and one out.
 
     `keras.Model([inputs], [outputs])` takes and gives lists of one, and so does every
-    network in a file of Keras 3.10 or older; others have dicts of one.
+    network in a file of Keras 3.10 or older; others have dicts of one. A network whose
+    name TensorFlow refuses, such as "EDSR (mine)", is called "network".
 
     Args:
         model: `keras.Model`.
@@ -227,12 +229,17 @@ def as_network(model):
         )
     ends = (getattr(model, name, None) for name in ("input", "output"))
     simple = all(isinstance(end, keras.KerasTensor) for end in ends)
-    return model if simple else _simplified(model)
+    return model if simple and _name_of(model) == model.name else _simplified(model)
 
 
 @cached_per_model
 def _simplified(model):
-    return keras.Model(_only(model.inputs), _only(model.outputs), name=model.name)
+    return keras.Model(_only(model.inputs), _only(model.outputs), name=_name_of(model))
+
+
+def _name_of(model):
+    allowed = re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*", model.name)
+    return model.name if allowed else "network"
 
 
 def _only(tensors):

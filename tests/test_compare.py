@@ -163,7 +163,7 @@ def test_flat_folder_is_scored_on_what_is_held_out(scored, tmp_path, make_pictur
 
 
 def test_network_that_learned_from_the_pictures_is_reported(
-    results, tmp_path, make_pictures, tiny_network, scored
+    results, tmp_path, make_pictures, tiny_network, scored, monkeypatch
 ):
     """A run on a flat folder, scored on what it held out, on all, and on others."""
     files = [f"{number}.png" for number in range(12)]
@@ -180,10 +180,10 @@ def test_network_that_learned_from_the_pictures_is_reported(
     (line,) = [line for line in out.splitlines() if "was trained on" in line]
     assert line.startswith(f"{learned} was trained on 11 of these 12 pictures")
     # Only of those that are scored.
-    model = tiny_network(3)
-    model.compile("sgd", "mae")
+    third = tiny_network(3)
+    third.compile("sgd", "mae")
     other = training.open_run(
-        model, tmp_path / "results", "edsr", {**settings, "SCALE": 3}
+        third, tmp_path / "results", "edsr", {**settings, "SCALE": 3}
     )
     other.save()
     networks.append(other.folder / "model.keras")
@@ -193,6 +193,15 @@ def test_network_that_learned_from_the_pictures_is_reported(
     (tmp_path / "link").symlink_to(folder)
     out = scored(tmp_path / "link", "--split", "all", networks=[learned])[1]
     assert "was trained on 11 of these 12 pictures" in out
+    # And wherever the command is run.
+    monkeypatch.chdir(tmp_path)
+    settings = {**settings, "DATASET": "flat"}
+    relative = training.open_run(model, tmp_path / "here", "edsr", settings)
+    relative.save()
+    monkeypatch.chdir(folder)
+    here = relative.folder / "model.keras"
+    out = scored(folder, "--split", "all", networks=[here])[1]
+    assert f"{here} was trained on 11 of these 12 pictures" in out
     elsewhere = make_pictures(tmp_path / "elsewhere", ["a.png", "b.png"])
     out = scored(elsewhere, "--split", "all", networks=[learned])[1]
     assert "was trained on" not in out

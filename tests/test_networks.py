@@ -215,6 +215,16 @@ def test_lists_and_dicts_of_one_are_that_one(way, tmp_path):
         np.testing.assert_array_equal(one(lr[None])[0], expected)
 
 
+@pytest.mark.parametrize("name", ["EDSR (mine)", "_sr"])
+def test_a_name_that_tensorflow_refuses_does_not_matter(name, tmp_path):
+    """Networks made with another backend may have one."""
+    model = repeat_twice("tensors")
+    keras.Model(model.input, model.output, name=name).save(tmp_path / "a.keras")
+    lr = noise(8, 8, 3)
+    sr = upscale.upscale(networks.load_network(tmp_path / "a.keras"), lr)
+    np.testing.assert_array_equal(sr, upscale.upscale(model, lr))
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_initial_weights_come_from_any_of_these(way, tmp_path, capsys):
     repeat_twice(way).save(tmp_path / "model.keras")

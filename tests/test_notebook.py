@@ -92,6 +92,27 @@ def test_address_is_that_of_the_clone(origin, tmp_path, monkeypatch, run_command
         assert "name the address with --clone" in status
 
 
+def test_copy_inside_another_repository_has_no_address(tmp_path, monkeypatch):
+    for command in (["init", "-q"], ["remote", "add", "origin", ADDRESS]):
+        subprocess.run(["git", "-C", tmp_path, *command], check=True)
+    (tmp_path / "copy").mkdir()
+    monkeypatch.setattr(notebook, "PROJECT", tmp_path / "copy")
+    assert notebook.own_address() is None
+    monkeypatch.setattr(notebook, "PROJECT", tmp_path)
+    assert notebook.own_address() == ADDRESS
+
+
+def test_fields_of_several_lines_are_one():
+    source = (
+        '"""\nTitle: Any\nAuthor: Us\nDescription: Two\n    lines.\n"""\n\nHR = 1\n'
+    )
+    first = notebook.to_notebook(source, ADDRESS).cells[0].source
+    assert first.splitlines()[2:] == [
+        "**Author:** Us<br>",
+        "**Description:** Two lines.<br>",
+    ]
+
+
 @pytest.mark.slow
 def test_notebook_runs_from_nothing(tmp_path, smooth_pictures):
     origin, empty = tmp_path / "origin", tmp_path / "empty"
@@ -103,13 +124,14 @@ def test_notebook_runs_from_nothing(tmp_path, smooth_pictures):
     empty.mkdir()
     constants = {**TINY["edsr"], "DATASET": str(smooth_pictures)}
     book = notebook.to_notebook(edited("edsr", constants), str(origin))
-    nbclient.NotebookClient(
-        book,
-        timeout=300,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(empty)}},
-    ).execute()
-    assert list(empty.glob("project/results/*/model.keras"))
+    for _ in range(2):  # the second time, the project is there
+        nbclient.NotebookClient(
+            book,
+            timeout=300,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(empty)}},
+        ).execute()
+        assert list(empty.glob("project/results/*/model.keras"))
 
 
 @pytest.mark.slow

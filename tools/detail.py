@@ -15,14 +15,18 @@ import sys
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer notes
 
-import keras
-import numpy as np
-from PIL import Image
-
 PROJECT = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
 
 import settings
+
+if __name__ == "__main__":
+    settings.start_command()  # before the imports that take seconds
+
+import keras
+import numpy as np
+from PIL import Image
+
 from core import images
 from core.files import atomic_write
 from core.pixels import luma

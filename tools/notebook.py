@@ -26,8 +26,9 @@ import subprocess
 import sys
 
 if not os.path.exists("core/tiles.py"):
-    clone = ["git", "clone", "--depth", "1", {address!r}, "project"]
-    subprocess.run(clone, check=True)
+    if not os.path.exists("project"):
+        clone = ["git", "clone", "--depth", "1", {address!r}, "project"]
+        subprocess.run(clone, check=True)
     os.chdir("project")
     install = [sys.executable, "-m", "pip", "install", "-q", "-r", "requirements.txt"]
     subprocess.run(install, check=True)
@@ -64,8 +65,14 @@ def to_notebook(source, address):
     if before or not pieces or not pieces[0].startswith("Title: "):
         raise ValueError('it does not begin with """ and a line Title: ...')
     header, *pieces = pieces
-    title, *fields = (line.split(": ", 1) for line in header.splitlines())
-    lines = [f"# {title[1]}", "", *(f"**{name}:** {text}<br>" for name, text in fields)]
+    # A line that begins with a space goes on with the field before it.
+    header = re.sub(r"\n\s+", " ", header.strip())
+    title, *fields = (line.partition(": ") for line in header.splitlines())
+    lines = [
+        f"# {title[2]}",
+        "",
+        *(f"**{name}:** {text}<br>" for name, _, text in fields),
+    ]
     fetch = FETCH.format(address=address)
     cells = [v4.new_markdown_cell("\n".join(lines)), v4.new_code_cell(fetch.strip())]
     for number, piece in enumerate(pieces):
@@ -78,12 +85,20 @@ def to_notebook(source, address):
 
 def own_address():
     """What this clone of the project came from, without a password in it, or None."""
-    command = ["git", "-C", str(PROJECT), "remote", "get-url", "origin"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True)
-    except OSError:  # there is no git
+        # Another repository may lie around a copy.
+        if pathlib.Path(_git("rev-parse", "--show-toplevel")) != PROJECT.resolve():
+            return None
+        address = _git("remote", "get-url", "origin")
+    except (OSError, subprocess.CalledProcessError):  # no git, repository or origin
         return None
-    return re.sub(r"^(https?://)[^/@]*@", r"\1", done.stdout.strip()) or None
+    return re.sub(r"^(https?://)[^/@]*@", r"\1", address)
+
+
+def _git(*command):
+    command = ["git", "-C", str(PROJECT), *command]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def main():
