@@ -274,32 +274,12 @@ def _to_cache(source, scale, smallest, problems):
     if not folder.exists():
         print(f"Decoding about {source.size / 1e9:.1f} GB of pictures into {folder}")
         progress = keras.utils.Progbar(source.count, unit_name="picture")
-        pairs = _read_all(source, scale, smallest, problems, progress)
         with named_errors(folder):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            for left in folder.parent.glob("tmp*"):  # by a run that was killed
-                if left.stat().st_mtime < time.time() - 24 * 3600:
-                    shutil.rmtree(left, ignore_errors=True)
-            # Two runs that start at once both write; the first to finish is used by both.
-            with tempfile.TemporaryDirectory(dir=folder.parent) as part:
-                part = pathlib.Path(part) / key
-                part.mkdir()
-                with contextlib.ExitStack() as stack:
-                    files = [
-                        stack.enter_context(open(part / name, "wb"))
-                        for name in ("lr", "hr", INDEX)
-                    ]
-                    np.savez(files[2], **_write(pairs, *files[:2]))
-                    for file in files:  # before the rename, in case the power fails
-                        file.flush()
-                        os.fsync(file.fileno())
-                if problems:
-                    return None
-                try:
-                    os.rename(part, folder)
-                except OSError:
-                    if not folder.exists():
-                        raise
+            _fill(
+                folder, _read_all(source, scale, smallest, problems, progress), problems
+            )
+        if problems:
+            return None
     # DLPack saves a copy in memory. It refuses read-only arrays, hence copy on write.
     maps = [np.memmap(folder / name, np.uint8, "c") for name in ("lr", "hr")]
     pixels = [tf.experimental.dlpack.from_dlpack(p.__dlpack__()) for p in maps]
@@ -307,6 +287,35 @@ def _to_cache(source, scale, smallest, problems):
     if source.pairs:  # as this run spells the names, maybe from another working folder
         index["names"] = [pair.hr for pair in source.pairs]
     return _as_pictures(index, pixels, scale)
+
+
+def _fill(folder, pairs, problems):
+    """Writes pairs into a cache folder, which appears whole, or not at all if there are
+    problems. Two runs that start at once both write; the first to finish is used by both.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in folder.parent.glob("tmp*"):  # by a run that was killed
+        if left.stat().st_mtime < time.time() - 24 * 3600:
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as part:
+        part = pathlib.Path(part) / folder.name
+        part.mkdir()
+        with contextlib.ExitStack() as stack:
+            files = [
+                stack.enter_context(open(part / name, "wb"))
+                for name in ("lr", "hr", INDEX)
+            ]
+            np.savez(files[2], **_write(pairs, *files[:2]))
+            for file in files:  # before the rename, in case the power fails
+                file.flush()
+                os.fsync(file.fileno())
+        if problems:
+            return
+        try:
+            os.rename(part, folder)
+        except OSError:
+            if not folder.exists():
+                raise
 
 
 def _is_whole(folder, scale):

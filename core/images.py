@@ -244,18 +244,32 @@ def _of_pillow(image, path):
         levels, note = bit_depth.to_levels(values, guess=not states_range)
         return _of_levels(levels, None, extras, note, frames)
     notes = _several(frames)
-    deeper = bits > 8 or ";16" in str(arguments) or decoder == "SGI16"
-    if image.format == "BMP":  # whose 16 bits are those of three channels together
-        deeper = False
-    elif image.format == "PPM" and isinstance(arguments, tuple):
-        deeper = arguments[-1] > 255
-    if deeper or (image.info.get("bit_depth") or 8) > 8:  # the second of HEIC
+    if bits > 8 or _has_lost_bits(image, decoder, arguments):
         notes.append("It has more than 8 bits per channel, of which 8 were used.")
     if converted:
         notes.append(
             f"Its {image.mode} colours became RGB, without the colour profile."
         )
-    alpha, original = None, image
+    rgb, alpha = _rgb_and_alpha(image, arguments)
+    grey = image.mode[0] in "1LP" and bool((rgb == rgb[..., :1]).all())
+    grey = grey and _fits_grey(extras.profile)
+    return Picture(rgb, alpha, grey, extras, notes)
+
+
+def _has_lost_bits(image, decoder, arguments):
+    """Whether Pillow brought more than 8 bits per channel to 8, by what it decodes with."""
+    if (image.info.get("bit_depth") or 8) > 8:  # of HEIC
+        return True
+    if image.format == "BMP":  # whose 16 bits are those of three channels together
+        return False
+    if image.format == "PPM" and isinstance(arguments, tuple):
+        return arguments[-1] > 255
+    return ";16" in str(arguments) or decoder == "SGI16"
+
+
+def _rgb_and_alpha(image, arguments):
+    """uint8 [H, W, 3] and [H, W], or None, of an image of 8 bits per channel."""
+    alpha = None
     if image.mode in ("1", "L") and "transparency" in image.info:
         value = image.info["transparency"]
         if image.mode == "1":
@@ -267,10 +281,7 @@ def _of_pillow(image, path):
     elif image.has_transparency_data:
         image = image.convert("RGBA")
         alpha = np.asarray(image.getchannel("A"))
-    rgb = np.asarray(image.convert("RGB"))
-    grey = original.mode[0] in "1LP" and bool((rgb == rgb[..., :1]).all())
-    grey = grey and _fits_grey(extras.profile)
-    return Picture(rgb, alpha, grey, extras, notes)
+    return np.asarray(image.convert("RGB")), alpha
 
 
 def _of_levels(levels, alpha, extras, note, frames):

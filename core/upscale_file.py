@@ -77,13 +77,7 @@ def upscale_file(
     notes = picture.notes + lost
     if picture.high_bit_depth and dtype == np.uint8:
         notes.append(f"It has more than 8 bits per channel, of which {format} holds 8.")
-    rgb = picture.rgb
-    if picture.alpha is not None and not keep_hidden:
-        rgb, note = _fill_hidden(rgb, picture.alpha)
-        notes += note
-    if picture.high_bit_depth and rgb.max() <= BEYOND:
-        rgb = to_uint8(rgb)  # or it would look like pixels from 0 to 1
-        notes.append("It is almost black: 8 of its bits were used.")
+    rgb, changed = _pixels_to_enlarge(picture, keep_hidden)
     samples = upscale(model, rgb, self_ensemble, tile, progress, dtype, precision)
     if picture.grey:
         samples = _to_grey(samples)
@@ -94,7 +88,18 @@ def upscale_file(
     _note_size(metadata.exif, size)
     with atomic_write(target) as part:
         write(part, format, samples, metadata)
-    return " ".join(notes)
+    return " ".join(notes + changed)
+
+
+def _pixels_to_enlarge(picture, keep_hidden):
+    """The pixels to enlarge, and sentences on what was changed in them."""
+    rgb, changed = picture.rgb, []
+    if picture.alpha is not None and not keep_hidden:
+        rgb, changed = _fill_hidden(rgb, picture.alpha)
+    if picture.high_bit_depth and rgb.max() <= BEYOND:
+        rgb = to_uint8(rgb)  # or it would look like pixels from 0 to 1
+        changed.append("It is almost black: 8 of its bits were used.")
+    return rgb, changed
 
 
 def _is_opaque(picture):
