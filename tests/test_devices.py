@@ -109,9 +109,7 @@ def backend(request):
     return request.param
 
 
-@pytest.mark.parametrize(
-    "backend", ["jax", pytest.param("torch", marks=pytest.mark.slow)], indirect=True
-)
+@pytest.mark.slow
 def test_what_others_train_loads_on_tensorflow(backend, tmp_path, smooth_pictures):
     results = tmp_path / "results"
     constants = settings("edsr", smooth_pictures, results)
@@ -141,6 +139,9 @@ np.save(sr, networks.load_network(path).predict_on_batch(np.load(lr)))
 """
 
 
+@pytest.mark.parametrize(
+    "backend", ["jax", pytest.param("torch", marks=pytest.mark.slow)], indirect=True
+)
 def test_a_file_gives_the_same_picture_on_others(backend, tmp_path):
     """The same to within 0.01 grey levels, before it is rounded."""
     path = PROJECT / "weights" / "edsr_x2.keras"

@@ -331,17 +331,10 @@ def test_average_follows_the_generator(small_discriminator):
     np.testing.assert_array_equal(gan(lr), gan.average(lr))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adversarial_weight", [0, 1e-3])
-@pytest.mark.parametrize(
-    "content",
-    [
-        "mse",
-        pytest.param("mae", marks=pytest.mark.slow),
-        pytest.param("vgg22", marks=pytest.mark.slow),
-        pytest.param("vgg54", marks=pytest.mark.slow),
-    ],
-)
-def test_six_configurations_train(
+@pytest.mark.parametrize("content", ["mse", "mae", "vgg22", "vgg54"])
+def test_each_configuration_trains(
     content, adversarial_weight, vgg_weights, small_discriminator
 ):
     gan = make_gan(content, adversarial_weight, str(vgg_weights))
@@ -516,6 +509,7 @@ def test_stages_can_be_trained_further(run_script, tmp_path, small_discriminator
     assert [row["epoch"] for row in history] == ["0", "1", "2"]
 
 
+@pytest.mark.slow
 def test_any_network_becomes_an_srgan(
     run_script, tmp_path, tiny_network, small_discriminator
 ):
