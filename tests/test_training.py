@@ -439,7 +439,7 @@ def test_initial_weights_are_needed_at_the_start_alone(run_edsr, tmp_path):
     _, out = run_edsr(**further)
     assert "Starting from" in out and "LEARNING_RATE changed" in out
     # Even where it is another network now.
-    networks.save_model(edsr.build_edsr(2, 4, 1), folder / "model.keras")
+    networks.save_model(edsr.build_edsr(2, 8, 1), folder / "model.keras")
     _, out = run_edsr(**further, EPOCHS=3)
     assert "Resuming " in out and "Starting from" not in out
 
