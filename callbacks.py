@@ -3,12 +3,14 @@
 The callback that keeps the folder of a run is `training.Checkpoint`.
 """
 
+import pathlib
+
 import keras
-import numpy as np
 
 import drawings
 import metrics
-from core.pixels import bicubic_resize, scale_between
+from core.networks import scale_and_channels
+from core.pixels import bicubic_resize, rgb_as_uint8, scale_between
 from core.tiles import upscale
 
 
@@ -17,19 +19,28 @@ class Preview(keras.callbacks.Callback):
 
     Args:
         network: `keras.Model` from LR to SR.
-        pair: uint8 arrays (LR [h, w, 3], HR [h*scale, w*scale, 3]).
-        folder: `pathlib.Path` of the folder for the pictures.
+        pair: arrays (LR [h, w, 3], HR [h*scale, w*scale, 3]), uint8 or float, 0 to 255.
+        folder: path of the folder for the pictures.
+
+    Raises:
+        ValueError: if they are not such arrays, or of another scale than the network's.
     """
 
     def __init__(self, network, pair, folder):
         super().__init__()
-        lr, hr = (np.asarray(image) for image in pair)
+        lr, hr = map(rgb_as_uint8, pair, ("LR", "HR"))
         scale = scale_between(lr, hr)
+        if scale != scale_and_channels(network)[0]:
+            raise ValueError(
+                f"{network.name} enlarges by {scale_and_channels(network)[0]}, and HR is LR "
+                f"times {scale}."
+            )
         # The middle of a large picture will do: this is done after every epoch.
         y, x = (max(0, side - 192) // 2 for side in lr.shape[:2])
         self.lr = lr[y:, x:][:192, :192]
         self.hr = hr[y * scale :, x * scale :][: 192 * scale, : 192 * scale]
-        self.network, self.scale, self.folder = network, scale, folder
+        self.network, self.scale = network, scale
+        self.folder = pathlib.Path(folder)
 
     def on_epoch_end(self, epoch, logs=None):
         panels = {

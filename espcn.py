@@ -126,7 +126,7 @@ def build_espcn(
             activation.
     """
     if scale != int(scale) or scale < 1:
-        raise ValueError(f"SCALE = {scale}: ESPCN enlarges by whole numbers.")
+        raise ValueError(f"SCALE = {scale!r}: ESPCN enlarges by whole numbers.")
     scale = int(scale)  # files cannot hold NumPy's numbers
     try:
         keras.activations.get(activation)

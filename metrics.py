@@ -159,7 +159,7 @@ def niqe(image, max_val=255):
         ValueError: if the picture is smaller, its pixels are plainly not from 0 to
             `max_val`, or the parameters are not available.
     """
-    y, _ = _prepare(image, image, 0, luma=True, max_val=max_val)
+    y, _ = _prepare(image, image, 0, True, max_val, names=("image", "image"))
     if min(y.shape[:2]) < natural.SMALLEST:
         raise ValueError(
             f"NIQE needs pictures of at least {natural.SMALLEST} pixels on a side, not of "
@@ -188,6 +188,8 @@ def detail(hr, sr, scale, max_val=255):
     Raises:
         ValueError: as `psnr`.
     """
+    if not isinstance(scale, (int, float)) or scale < 1:
+        raise ValueError(f"scale = {scale!r} must be a number, 1 or more.")
     power = []
     for image in _prepare(hr, sr, 0, luma=True, max_val=max_val):
         window = np.outer(*(np.hanning(side) for side in image.shape[:2]))
@@ -200,16 +202,18 @@ def detail(hr, sr, scale, max_val=255):
     return float((power[1] + 1e-9) / (power[0] + 1e-9))
 
 
-def _prepare(hr, sr, shave, luma, max_val, window=1):
+def _prepare(hr, sr, shave, luma, max_val, window=1, names=("hr", "sr")):
     """Both pictures as they are compared: float64, white 255, shaved, Y if wanted."""
-    hr, sr = np.asarray(hr), np.asarray(sr)
+    hr, sr = map(pixels.as_array, (hr, sr), names)
     if hr.ndim == sr.ndim == 2:
         hr, sr = hr[..., None], sr[..., None]
     if hr.ndim != 3:
-        raise ValueError(f"hr must be one picture [H, W, C], not of shape {hr.shape}.")
+        raise ValueError(
+            f"{names[0]} must be one picture [H, W, C], not of shape {hr.shape}."
+        )
     scoring.check_max_val(max_val)
     scoring.check_shapes(hr.shape, sr.shape, shave, luma, window)
-    for image, name in (hr, "hr"), (sr, "sr"):
+    for image, name in zip((hr, sr), names):
         pixels.check_range(image, name, scoring.RANGE_WAY_OUT, max_val)
     prepared = []
     for image in hr, sr:
@@ -277,7 +281,7 @@ def evaluate_each(model, pairs, self_ensemble=False, name="Evaluating", verbose=
         count = operator.length_hint(pairs) or None  # a generator does not know
         progress = keras.utils.Progbar(count, unit_name="picture")
     for lr, hr in pairs:
-        lr, hr = _rgb_as_uint8(lr, "LR"), _rgb_as_uint8(hr, "HR")
+        lr, hr = pixels.rgb_as_uint8(lr, "LR"), pixels.rgb_as_uint8(hr, "HR")
         scale = pixels.scale_between(lr, hr)
         if not compiled:  # so that one picture is enough to measure a speed
             # TensorFlow on a CPU compiles for any size once it has seen two.
@@ -334,16 +338,6 @@ def _niqe_or_nan(sr):
     """NaN where the parameters are not at hand, or the picture is too small."""
     large = min(sr.shape[:2]) >= natural.SMALLEST
     return niqe(sr) if large and natural.has_parameters() else np.nan
-
-
-def _rgb_as_uint8(image, name):
-    image = np.asarray(image)
-    if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
-        raise ValueError(f"{name} must be RGB [H, W, 3], not of shape {image.shape}.")
-    if image.dtype == np.uint8:
-        return image
-    pixels.check_range(image, name)
-    return pixels.to_uint8(image)
 
 
 def mean_scores(model, rows):

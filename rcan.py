@@ -170,7 +170,7 @@ def build_rcan(
         ValueError: for any other scale.
     """
     if scale not in FACTORS:
-        raise ValueError(f"SCALE = {scale}: RCAN takes 1, 2, 3, 4 or 8.")
+        raise ValueError(f"SCALE = {scale!r}: RCAN takes 1, 2, 3, 4 or 8.")
     scale = int(scale)  # files cannot hold NumPy's numbers
     inputs = keras.Input((None, None, 3), name="lr")
     x = layers.Rescaling(1 / 255, offset=-0.5, dtype="float32", name="scale_in")(inputs)

@@ -135,10 +135,26 @@ def collect(namespace):
     if block is None:
         raise ValueError("settings.collect belongs in the cell with the constants.")
     names = CONSTANT.findall(block)
+    _refuse_hidden_names(block, names)
     if namespace["__name__"] == "__main__" and "__file__" in namespace:
         change(namespace, names, sys.argv[1:])
     check_values(namespace, names)
     return names
+
+
+def _refuse_hidden_names(block, names):
+    """Refuses settings that are not on a line of their own, as in `SCALE, SEED = 2, 0`: the
+    command line could not set them, nor a resumed run notice that they changed."""
+    try:
+        nodes = ast.walk(ast.parse(block))
+    except SyntaxError:  # a notebook's own commands, such as %matplotlib
+        return
+    for node in nodes:
+        stored = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        if stored and node.id in {*KINDS, "DEGRADATION"} - {*names}:
+            raise ValueError(
+                f"{node.id} must stand at the start of a line of its own: {node.id} = ..."
+            )
 
 
 def change(namespace, names, edits):

@@ -186,7 +186,7 @@ def build_srresnet(scale=4, filters=64, blocks=16, image_skip=True):
     """
     factors = {1: [], 2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}
     if scale not in factors:
-        raise ValueError(f"SCALE = {scale}: SRResNet takes 1, 2, 3, 4 or 8.")
+        raise ValueError(f"SCALE = {scale!r}: SRResNet takes 1, 2, 3, 4 or 8.")
     scale = int(scale)  # files cannot hold NumPy's numbers
     inputs = keras.Input((None, None, 3), name="lr")
     x = layers.Rescaling(1 / 255, dtype="float32", name="scale_in")(inputs)

@@ -435,7 +435,13 @@ def _restore(run):
         values, old, found = read_state(run.folder / state.FILE)
     except ValueError as error:
         return False, [str(error)]
-    if changes := find_changes(run, values, old, found):
+    try:
+        changes = find_changes(run, values, old, found)
+    except ValueError as error:  # a damaged network
+        raise ValueError(
+            f"{error} Put it back, or move {run.folder} away to start over."
+        ) from error
+    if changes:
         return False, (changes if found.epoch else [])  # nothing to keep in epoch 0
     for variable, value in zip(variables_of(run.model), values):
         variable.assign(value)

@@ -59,6 +59,11 @@ def find_splits(dataset, scale, degradations):
         return DATASETS[dataset](scale, degradations)
     folder = expand_home(dataset)
     if not os.path.isdir(folder):  # unlike Path's, of any name
+        if folder.is_file():
+            raise ValueError(
+                f"DATASET = {dataset!r} is a file: name the folder that it lies in, or if "
+                "it is an archive, unpack it and name that folder."
+            )
         known = ", ".join(f'"{name}"' for name in DATASETS)
         raise ValueError(
             f"DATASET = {dataset!r} is neither a folder nor one of the built-in "

@@ -11,7 +11,15 @@ import zlib
 from core import state
 from core.files import can_be_opened, expand_home
 from core.images import describe_unread, is_named_as_picture
-from core.pairs import left_out, pair_up, read_file, read_path, refuse_two_names
+from core.pairs import (
+    group_by_role,
+    left_out,
+    pair_up,
+    read_file,
+    read_path,
+    refuse_two_names,
+    split_hinted_at,
+)
 from core.sources import source_of_files, splits_of_files
 
 # Folders that are not part of a dataset: where scripts write unless told otherwise, and
@@ -50,6 +58,8 @@ def find_splits(folder, scale, degradations):
     for path, place in files:
         by_split[place.split].append((path, place))
     outside = by_split.pop(None, [])
+    if "train" not in by_split:
+        _refuse_splits_not_read(folder, [path for path, _ in outside])
     if "train" in by_split:
         notes += left_out([path for path, _ in outside], "in none of the splits")
     elif "validation" in by_split or (by_split and not outside):
@@ -72,6 +82,42 @@ def find_splits(folder, scale, degradations):
             found |= {"train": train, "validation": validation}
             notes += held_out
     return splits_of_files(found, degradations, notes)
+
+
+def _refuse_splits_not_read(folder, pictures):
+    """Refuses folders side by side whose names mean two splits, but are not read as such:
+    their pictures would be mixed, those to score with those to learn from."""
+    hinted = {}
+    for picture in pictures:
+        for path in picture.relative_to(folder).parents:
+            if split := split_hinted_at(path.name):
+                other = hinted.setdefault((path.parent, split), path)
+                hinted[path.parent, split] = min(other, path)
+    for parent in {parent for parent, _ in hinted}:
+        paths = [path for place, path in sorted(hinted.items()) if place[0] == parent]
+        if len(paths) > 1:
+            names = ", ".join(str(folder / path) for path in paths)
+            raise ValueError(
+                f"{names}: by their names these seem to be splits of a dataset. Call them "
+                "train, validation and test, or move those away that are not to be learned "
+                "from."
+            )
+
+
+def find_originals(folder):
+    """The pictures of a folder and the folders in it: sorted list of `pathlib.Path`.
+
+    Raises:
+        ValueError: if there are none, or some are LR by their names.
+    """
+    files, _ = _find_files(folder)
+    if not files:
+        raise ValueError(f"{folder} contains no pictures.")
+    if lr := group_by_role(files)["LR"]:
+        raise ValueError(
+            f"{lr[0][0]} is an LR picture by its name: name a folder with HR alone."
+        )
+    return sorted(path for path, _ in files)
 
 
 def pair_files(folder, scale):

@@ -184,7 +184,7 @@ def _named_errors(path, large=False):
     except Exception as error:  # damaged files make Pillow raise anything
         reason = str(getattr(error, "strerror", None) or error)  # of the disk
         reason = " ".join(reason.split())  # some have several lines
-        if "truncated" in reason or "data stream" in reason:  # Pillow's words
+        if "truncated" in reason.lower() or "data stream" in reason:  # Pillow's words
             reason = f"it is damaged or incomplete ({reason})"
         if isinstance(error, UnidentifiedImageError):
             reason = "it is empty" if not path.stat().st_size else NOT_A_PICTURE

@@ -106,6 +106,16 @@ def _read_folder(name):
     return Place(None, None, None, (name,))
 
 
+def split_hinted_at(name):
+    """The split that a folder's name seems to mean in a form that `read_path` does not take,
+    as in "train_images", "TestSet" and "val2017"; or None."""
+    for word in NAME_WORD.findall(name):
+        word = re.sub("(set|data|images)$", "", word.casefold())
+        if word in SPLITS:
+            return SPLITS[word]
+    return None
+
+
 def refuse_two_names(folders):
     """Refuses folders side by side that say the same, as val and validation.
 
@@ -139,7 +149,7 @@ def pair_up(files, folder, scale):
     Raises:
         ValueError: where pictures look like pairs and cannot be read as pairs.
     """
-    by_role = _by_role(files)
+    by_role = group_by_role(files)
     hr, lr, neither = by_role["HR"], by_role["LR"], by_role[None]
     if lr and not hr:
         raise ValueError(
@@ -169,7 +179,7 @@ def left_out(paths, reason):
     return [f"Left out: {paths[0]}{others}, {reason}."]
 
 
-def _by_role(files):
+def group_by_role(files):
     """Groups (path, `Place`) by "HR", "LR" and None. Folders decide where there are both
     of HR and of LR, otherwise names of files do first."""
     folders_decide = {"HR", "LR"} <= {place.role for _, place in files}

@@ -128,6 +128,48 @@ def to_samples(image, dtype):
     return samples.astype(dtype)
 
 
+# Modes of Pillow's images whose numbers are neither RGB nor grey.
+OTHER_MODES = "P", "PA", "CMYK", "YCbCr", "LAB", "HSV"
+
+
+def as_array(image, name):
+    """A picture as an array of numbers.
+
+    Args:
+        image: array, tensor or Pillow image.
+        name: what the error calls it.
+
+    Raises:
+        ValueError: for a Pillow image that is neither RGB nor grey, and what is no picture.
+    """
+    mode = getattr(image, "mode", None)
+    if mode in OTHER_MODES:
+        raise ValueError(
+            f'{name} is a Pillow image of mode {mode}: pass its .convert("RGB").'
+        )
+    image = np.asarray(image)
+    if image.dtype.kind in "OSUc":
+        raise ValueError(
+            f"{name} must be an array of numbers, as data.read_image makes it from a file."
+        )
+    return image
+
+
+def rgb_as_uint8(image, name):
+    """A picture as uint8 RGB [H, W, 3], rounded.
+
+    Raises:
+        ValueError: as `as_array` and `check_range`, or for another shape.
+    """
+    image = as_array(image, name)
+    if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
+        raise ValueError(f"{name} must be RGB [H, W, 3], not of shape {image.shape}.")
+    if image.dtype == np.uint8:
+        return image
+    check_range(image, name)
+    return to_uint8(image)
+
+
 BEYOND = 1.3  # more than interpolation overshoots white
 
 
@@ -166,8 +208,8 @@ def seems_out_of_range(low, high, dtype, max_val=255):
     """Whether pixels are plainly not from 0 to `max_val`.
 
     Interpolation overshoots a little, so only what is far beyond either end is plain. So
-    are floating-point pixels that differ, but hardly go beyond 1, and boolean ones.
-    A constant picture may be black.
+    are floating-point pixels that differ, but hardly go beyond 1, and boolean ones, and
+    8 bits where white is more. A constant picture may be black.
 
     Args:
         low, high: the smallest and the largest pixel: floats, or for several pictures
@@ -179,6 +221,8 @@ def seems_out_of_range(low, high, dtype, max_val=255):
         bool, or tensor of bool.
     """
     beyond = (low < -high / 4) | (high > BEYOND * max_val)
+    if max_val > 255 and "uint8" in str(dtype):
+        return beyond | True
     if max_val > 1 and any(kind in str(dtype) for kind in ("float", "bool")):
         return beyond | ((low < high) & (high <= BEYOND))
     return beyond

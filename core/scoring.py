@@ -20,8 +20,8 @@ RANGE_WAY_OUT = "rescale them, or pass the value of white as max_val, such as 1.
 
 def check_max_val(max_val):
     """Refuses a value of white that cannot be one: zero, or what is not finite."""
-    if not 0 < max_val < float("inf"):
-        raise ValueError(f"max_val = {max_val} must be finite and above 0.")
+    if not isinstance(max_val, (int, float, np.number)) or not 0 < max_val < np.inf:
+        raise ValueError(f"max_val = {max_val!r} must be a number, finite and above 0.")
 
 
 def check_shapes(hr, sr, shave, luma, window):
@@ -38,7 +38,8 @@ def check_shapes(hr, sr, shave, luma, window):
             negative, or too few pixels are left.
     """
     if not isinstance(shave, (int, np.integer)) or shave < 0:
-        raise ValueError(f"shave = {shave} must be a whole number, 0 or more.")
+        raise ValueError(f"shave = {shave!r} must be a whole number, 0 or more.")
+    shave = int(shave)  # NumPy's uint8 has no 256
     hr, sr = tuple(hr), tuple(sr)
     both = list(zip(hr, sr))
     if len(hr) != len(sr) or any(a != b for a, b in both if None not in (a, b)):
@@ -66,7 +67,7 @@ def check_shapes(hr, sr, shave, luma, window):
 
 def shaved(images, shave):
     """Leaves out pixels on each side of an array or tensor [..., H, W, C]."""
-    end = -shave or None  # the sides may be unknown yet
+    end = -int(shave) or None  # the sides may be unknown yet
     return images[..., shave:end, shave:end, :]
 
 

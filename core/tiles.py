@@ -12,7 +12,14 @@ from core import precision as precisions
 from core.colours import for_rgb
 from core.graphs import receptive_radius, split_at_upsampling
 from core.networks import as_network, in_precision, scale_and_channels
-from core.pixels import bicubic_resize, check_range, luma, to_samples, to_uint8
+from core.pixels import (
+    as_array,
+    bicubic_resize,
+    check_range,
+    luma,
+    to_samples,
+    to_uint8,
+)
 
 # Sides of tiles in pixels of the picture. Each pixel takes about 1 kB in the first half of
 # an EDSR, before its upsampling, and 12 kB in the second, or where nothing was cut.
@@ -153,11 +160,7 @@ def _check_arguments(model, tile, dtype):
 def _as_pixels(image, model, dtype):
     """The picture as an array that the network takes; refuses what is not RGB, and 16 bits
     for a network of 8."""
-    image = np.asarray(image)
-    if image.dtype.kind in "OSUc":
-        raise ValueError(
-            "image must be an array of numbers, as data.read_image makes it from a file."
-        )
+    image = as_array(image, "image")
     if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
         alpha = image.ndim == 3 and image.shape[-1] in (2, 4)
         way_out = ": leave out alpha" if alpha else ""

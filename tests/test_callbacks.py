@@ -76,3 +76,17 @@ def test_preview_of_a_large_picture_is_its_middle(tiny_network, tmp_path):
     preview = callbacks.Preview(tiny_network(2), (lr, hr), tmp_path)
     np.testing.assert_array_equal(preview.lr, lr[4:196, 54:246])
     np.testing.assert_array_equal(preview.hr, hr[8:392, 108:492])
+
+
+def test_preview_takes_float_pixels_and_text(preview):
+    pair = preview.lr.astype("float32"), preview.hr.astype("float32")
+    other = callbacks.Preview(preview.network, pair, str(preview.folder))
+    assert other.lr.dtype == other.hr.dtype == np.uint8
+    np.testing.assert_array_equal(other.hr, preview.hr)
+    other.on_epoch_end(0)
+    assert (preview.folder / "epoch_0001.png").exists()
+
+
+def test_preview_of_another_scale_is_refused(preview, tiny_network):
+    with pytest.raises(ValueError, match="enlarges by 3, and HR is LR times 2"):
+        callbacks.Preview(tiny_network(3), (preview.lr, preview.hr), preview.folder)

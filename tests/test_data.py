@@ -21,6 +21,10 @@ from helpers import names
     "arguments, message",
     [
         (("nowhere", "train", 4), "DATASET = 'nowhere' is neither a folder"),
+        (
+            (__file__, "train", 4),
+            "test_data.py' is a file: name the folder that it lies",
+        ),
         (("empty", "train", 4), "empty contains no pictures, and neither do"),
         (("one", "train", 4), "one needs two pictures or more.* --split all"),
         (

@@ -1,5 +1,8 @@
 """tools/detail.py: the squares it cuts out of photographs."""
 
+import re
+import shutil
+
 import numpy as np
 from PIL import Image
 
@@ -39,6 +42,12 @@ def test_squares_with_detail_are_cut_out_unchanged(tmp_path, run_command):
 def test_pictures_that_are_missing_or_damaged_are_named(tmp_path, run_command):
     status, _ = run_command(detail, tmp_path, tmp_path / "out")
     assert status == f"detail.py: {tmp_path} contains no pictures."
+    for name in ("HR", "LR"):
+        (tmp_path / "pairs" / name).mkdir(parents=True)
+        save(noise(8, 8, 3), tmp_path / "pairs" / name / "a.png")
+    status, _ = run_command(detail, tmp_path / "pairs", tmp_path / "out")
+    assert re.search("LR.a.png is an LR picture by its name: name a folder", status)
+    shutil.rmtree(tmp_path / "pairs")
     (tmp_path / "bad.png").write_bytes(b"no picture")
     status, _ = run_command(detail, tmp_path, tmp_path / "out")
     assert status.startswith("detail.py:") and "bad.png" in status

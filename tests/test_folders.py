@@ -116,6 +116,22 @@ def test_pairs_in_splits(tmp_path, make_pictures, form):
         ("train/a.png val/notes.txt", "/val contains no pictures"),
         ("a.png b.png test/notes.txt", "/test contains no pictures"),
         ("HR/a.png LR/a.npy", "/LR contains no pictures"),
+        (
+            "train_images/a.png val_images/b.png",
+            "/train_images, .*/val_images: by their",
+        ),
+        (
+            "TrainSet/a.png TestSet/b.png",
+            "seem to be splits of a dataset. Call them train",
+        ),
+        (
+            "jpg/train2017/x/a.png jpg/val2017/b.png",
+            "jpg/train2017, .*/jpg/val2017: by",
+        ),
+        (
+            "DIV2K_train/a.png DIV2K_val/b.png",
+            "DIV2K_train, .*/DIV2K_val: by their names",
+        ),
         ("clip/HR/a.png clip/LR/deep/a.npy", "/LR contains no pictures"),
     ],
 )

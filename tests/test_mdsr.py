@@ -5,7 +5,7 @@ import pytest
 import mdsr
 import upscale
 from core import networks
-from helpers import TINY, noise, parameters, random_weights, read_csv, state_of
+from helpers import PROJECT, TINY, noise, parameters, random_weights, read_csv, state_of
 
 
 def test_parameter_count_of_the_paper():
@@ -99,6 +99,12 @@ def test_run_leaves_everything_the_docs_promise(run_script):
     rows = [row["name"] for row in read_csv(folder / "scores.csv")]
     names = ("bicubic", "MDSR", "MDSR+")
     assert rows == [f"{name} x{scale}" for scale in (2, 3) for name in names]
+
+
+def test_start_that_is_a_file_is_refused(run_script):
+    start = PROJECT / "weights" / "edsr_x2.keras"
+    with pytest.raises(ValueError, match="is a file: name the folder of an MDSR run"):
+        run_script(mdsr, **{**TINY["mdsr"], "INITIAL_WEIGHTS": str(start)})
 
 
 @pytest.mark.slow

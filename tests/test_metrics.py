@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import skimage.metrics
+from PIL import Image
 
 import data
 import metrics
@@ -396,12 +397,55 @@ def test_detail_counts_what_lies_beyond_the_nyquist_frequency_of_lr():
     assert np.isnan(metrics.detail(np.zeros((20, 20, 3)), np.zeros((20, 20, 3)), 2))
 
 
-@pytest.mark.parametrize("max_val", [0, -1, np.nan, np.inf])
+@pytest.mark.parametrize("max_val", [0, -1, np.nan, np.inf, None, "255"])
 def test_value_of_white_that_cannot_be_is_refused(max_val):
-    with pytest.raises(ValueError, match="max_val = .* must be finite and above 0"):
+    with pytest.raises(ValueError, match="max_val = .* must be a number, finite"):
         metrics.psnr(noise(12, 12, 3), noise(12, 12, 3), max_val=max_val)
-    with pytest.raises(ValueError, match="max_val = .* must be finite and above 0"):
+    with pytest.raises(ValueError, match="max_val = .* must be a number, finite"):
         metrics.PSNR(max_val=max_val)
+
+
+def test_8_bits_have_no_white_of_16():
+    """As where 16-bit files are decoded to 8 bits: PSNR would be 48 dB too high."""
+    hr, sr = noisy_pair()
+    for image in hr, keras.ops.convert_to_tensor(hr):
+        with pytest.raises(ValueError, match="from 0 to 255, not from 0 to 65535: "):
+            metrics.psnr(image, sr, max_val=65535)
+    score = metrics.PSNR(max_val=65535)
+    score.update_state(hr[None], sr[None])
+    with pytest.raises(ValueError, match="HR has pixels that are not from 0 to 65535"):
+        score.result()
+
+
+@pytest.mark.parametrize("mode", ["P", "YCbCr", "HSV", "LAB", "CMYK"])
+def test_images_of_pillow_in_other_colours_are_refused(mode, tiny_network):
+    """Their numbers are no RGB, though some have three of them."""
+    rgb = Image.fromarray(noise(24, 24, 3))
+    image = (
+        rgb.convert("RGB").convert(mode)
+        if mode != "LAB"
+        else Image.new("LAB", (24, 24))
+    )
+    way_out = f'is a Pillow image of mode {mode}: pass its .convert\\("RGB"\\)'
+    with pytest.raises(ValueError, match=f"hr {way_out}"):
+        metrics.psnr(image, rgb)
+    with pytest.raises(ValueError, match=f"image {way_out}"):
+        upscale.upscale(tiny_network(2), image)
+    with pytest.raises(ValueError, match=f"LR {way_out}"):
+        metrics.evaluate(None, [(image, rgb)], verbose=0)
+    assert metrics.psnr(rgb, rgb) == np.inf
+
+
+def test_numbers_of_numpy_are_shaved():
+    hr, sr = noisy_pair()
+    assert metrics.psnr(hr, sr, np.uint8(4)) == metrics.psnr(hr, sr, 4)
+    with pytest.raises(ValueError, match="shave = '4' must be a whole number"):
+        metrics.psnr(hr, sr, "4")
+    for scale in (0, "4"):
+        with pytest.raises(ValueError, match=f"scale = {scale!r} must be a number"):
+            metrics.detail(hr, sr, scale)
+    with pytest.raises(ValueError, match="^image must be one picture"):
+        metrics.niqe(hr[None])
 
 
 def test_more_is_better_to_callbacks_of_keras(tiny_network):

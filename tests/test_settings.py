@@ -539,6 +539,21 @@ def test_constant_is_a_setting_however_it_is_spaced(line):
     assert settings.collect(namespace) == ["SCALE", "NOISE"]
 
 
+@pytest.mark.parametrize(
+    "line", ["SCALE, SEED = 4, 0", "NOISE = SCALE = 4", "if True:\n    SCALE = 4"]
+)
+def test_setting_that_shares_a_line_is_refused(line):
+    """Neither the command line nor a resumed run would notice it."""
+    cell = f"SEED = 1\n{line}\nSETTINGS = settings.collect(globals())"
+    namespace = {"__name__": "__main__", "In": [cell], "SCALE": 4}
+    with pytest.raises(
+        ValueError, match="SCALE must stand at the start of a line of its"
+    ):
+        settings.collect(namespace)
+    namespace["In"] = [cell.replace(line, f"%matplotlib inline\n{line}")]  # no Python
+    assert "SCALE" not in settings.collect(namespace)
+
+
 def test_importing_a_script_takes_nothing_from_the_command_line(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["pytest", "SCALE=2", "--whatever"])
     namespace = {"__name__": "edsr", "__file__": edsr.__file__, "SCALE": 4}

@@ -27,7 +27,7 @@ import keras
 import numpy as np
 from PIL import Image
 
-from core import images
+from core import folders, images
 from core.files import atomic_write
 from core.pixels import luma
 
@@ -94,7 +94,7 @@ def main():
     if options.output.exists():
         sys.exit(f"detail.py: {options.output} exists already: name a new folder.")
     try:
-        found = rank(images.find_pictures(options.pictures))
+        found = rank(folders.find_originals(options.pictures))
         kept = found[: math.ceil(SHARE * len(found))]
         with atomic_write(options.output) as part:
             part.mkdir()
