@@ -188,7 +188,7 @@ def detail(hr, sr, scale, max_val=255):
     Raises:
         ValueError: as `psnr`.
     """
-    if not isinstance(scale, (int, float)) or scale < 1:
+    if not isinstance(scale, (int, float, np.number)) or scale < 1:
         raise ValueError(f"scale = {scale!r} must be a number, 1 or more.")
     power = []
     for image in _prepare(hr, sr, 0, luma=True, max_val=max_val):

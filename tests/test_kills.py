@@ -57,7 +57,10 @@ class Process:
         return self.log.read_text()
 
     def finish(self, status=0):
-        self.process.wait(timeout=600)
+        try:
+            self.process.wait(timeout=600)
+        finally:
+            self.process.kill()  # in case it still runs
         assert self.process.returncode == status, self.log.read_text()
         return self.log.read_text()
 

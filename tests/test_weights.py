@@ -30,7 +30,13 @@ NOT_INCLUDED = {
     *("edsr_first_x2", "edsr_first_x3", "edsr_first_x4"),
     *("edsr_first_realistic_x2", "edsr_first_realistic_x4", "edsr_second_realistic_x4"),
     *("espcn_first_x2", "espcn_first_x3", "espcn_first_x4"),
-    *("espcn_second_x2", "espcn_leaves_x3", "espcn_leaves_x4", "srgan_first_x4"),
+    *(
+        "espcn_second_x2",
+        "espcn_second_x3",
+        "espcn_leaves_x3",
+        "espcn_leaves_x4",
+        "srgan_first_x4",
+    ),
 }
 
 

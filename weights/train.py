@@ -108,7 +108,8 @@ RECIPES = {
     "espcn_second_x2": espcn("espcn_first_x2", 2),
     "espcn_x2": espcn("espcn_second_x2", 2, EPOCHS=40, PATIENCE=1000),
     "espcn_first_x3": espcn("espcn_leaves_x3", 3),
-    "espcn_x3": espcn("espcn_first_x3", 3, EPOCHS=40, PATIENCE=1000),
+    "espcn_second_x3": espcn("espcn_first_x3", 3, EPOCHS=40, PATIENCE=1000),
+    "espcn_x3": espcn("espcn_second_x3", 3, EPOCHS=40, PATIENCE=1000),
     "espcn_first_x4": espcn("espcn_leaves_x4", 4),
     "espcn_x4": espcn("espcn_first_x4", 4, EPOCHS=40, PATIENCE=1000),
     "srgan_first_x4": (
