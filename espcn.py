@@ -2,7 +2,7 @@
 Title: Fast image super-resolution with ESPCN
 Author: The maintainers of this repository
 Date created: 2026/11/22
-Last modified: 2026/11/30
+Last modified: 2026/12/01
 Description: Training ESPCN to enlarge photographs fast, on luma or RGB.
 Accelerator: GPU
 """

@@ -2,7 +2,7 @@
 Title: Multi-scale image super-resolution with MDSR
 Author: The maintainers of this repository
 Date created: 2026/11/22
-Last modified: 2026/11/30
+Last modified: 2026/12/01
 Description: Training one network to enlarge photographs two, three and four times.
 Accelerator: GPU
 """
@@ -279,8 +279,8 @@ def main():
         )
     if INITIAL_WEIGHTS and os.path.isfile(INITIAL_WEIGHTS):
         raise ValueError(
-            f"INITIAL_WEIGHTS = {INITIAL_WEIGHTS!r} is a file: name the folder of an MDSR "
-            "run, which has one for each scale."
+            f"INITIAL_WEIGHTS = {INITIAL_WEIGHTS!r} is a file: name the folder of a run of "
+            "MDSR, which has one for each scale."
         )
     networks = {f"model_x{scale}": single_scale(model, scale) for scale in SCALES}
     train, validation, test = zip(

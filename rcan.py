@@ -2,7 +2,7 @@
 Title: Image super-resolution with RCAN
 Author: The maintainers of this repository
 Date created: 2026/11/22
-Last modified: 2026/11/30
+Last modified: 2026/12/01
 Description: Training RCAN, a very deep network with channel attention.
 Accelerator: GPU
 """
