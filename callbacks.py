@@ -32,8 +32,8 @@ class Preview(keras.callbacks.Callback):
         scale = scale_between(lr, hr)
         if scale != scale_and_channels(network)[0]:
             raise ValueError(
-                f"{network.name} enlarges by {scale_and_channels(network)[0]}, and HR is LR "
-                f"times {scale}."
+                f"{network.name} enlarges by {scale_and_channels(network)[0]}, "
+                f"and HR is LR times {scale}."
             )
         # The middle of a large picture will do: this is done after every epoch.
         y, x = (max(0, side - 192) // 2 for side in lr.shape[:2])

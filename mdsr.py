@@ -279,8 +279,8 @@ def main():
         )
     if INITIAL_WEIGHTS and os.path.isfile(INITIAL_WEIGHTS):
         raise ValueError(
-            f"INITIAL_WEIGHTS = {INITIAL_WEIGHTS!r} is a file: name the folder of a run of "
-            "MDSR, which has one for each scale."
+            f"INITIAL_WEIGHTS = {INITIAL_WEIGHTS!r} is a file: name the folder of a run "
+            "of MDSR, which has one for each scale."
         )
     networks = {f"model_x{scale}": single_scale(model, scale) for scale in SCALES}
     train, validation, test = zip(
