@@ -194,6 +194,8 @@ def check_range(image, name, way_out=None, max_val=255):
         way_out = "multiply pixels from 0 to 1 by 255"
         if low >= 0 and high > BEYOND * 255:
             way_out = "divide 16-bit pixels by 257"
+        elif image.dtype.kind == "i":
+            way_out = "make them uint8"
         elif low < 1 - BEYOND and high <= BEYOND:
             way_out = "turn pixels x from -1 to 1 into (x + 1) * 127.5"
     if low >= 0 and high <= BEYOND:

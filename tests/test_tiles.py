@@ -88,6 +88,7 @@ def test_pixels_of_another_range_are_refused(tiny_network):
         (image / 255, "multiply pixels from 0 to 1 by 255"),
         (overshoot, "multiply pixels from 0 to 1 by 255"),
         (image > 99, "multiply pixels from 0 to 1 by 255"),
+        ((image - 128.0).astype(np.int8), "make them uint8"),
         (image / 127.5 - 1, r"turn pixels x from -1 to 1 into \(x \+ 1\) \* 127.5"),
         (whole, "divide 16-bit pixels by 257"),
     ):
