@@ -120,7 +120,9 @@ def test_layers_that_onnx_runtime_does_not_have_are_named(tmp_path):
     export.export(model, "onnx", tmp_path / "a.onnx")
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize(
+    "precision", ["float32", pytest.param("int8", marks=pytest.mark.slow)]
+)
 def test_a_layer_that_litert_needs_a_size_for_says_so(precision, tmp_path):
     """Here for the convolution: the converter loses the number of channels."""
     convolution = keras.layers.Conv2D(3, 3, padding="same")

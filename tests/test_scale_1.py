@@ -125,14 +125,8 @@ def test_scripts_refuse_it_before_they_draw_pictures(name, run_script, keras_hom
 # --- Whole runs ---
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["espcn"]
-    + [
-        pytest.param(name, marks=pytest.mark.slow)
-        for name in sorted(BUILDERS.keys() - {"espcn"})
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(BUILDERS))
 def test_run_trains_resumes_and_reports(name, run_script, tmp_path):
     script = importlib.import_module(name)
     scale = {"SCALES": (1, 2)} if name == "mdsr" else {"SCALE": 1}
