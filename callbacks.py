@@ -30,10 +30,10 @@ class Preview(keras.callbacks.Callback):
         super().__init__()
         lr, hr = map(rgb_as_uint8, pair, ("LR", "HR"))
         scale = scale_between(lr, hr)
-        if scale != scale_and_channels(network)[0]:
+        own_scale, _ = scale_and_channels(network)
+        if own_scale != scale:
             raise ValueError(
-                f"{network.name} enlarges by {scale_and_channels(network)[0]}, "
-                f"and HR is LR times {scale}."
+                f"{network.name} enlarges by {own_scale}, and HR is LR times {scale}."
             )
         # The middle of a large picture will do: this is done after every epoch.
         y, x = (max(0, side - 192) // 2 for side in lr.shape[:2])

@@ -147,8 +147,8 @@ def _learned_pictures(path):
     """The files that a network was trained on, as far as they are known: set of str."""
     try:
         facts = state.read_facts(path.parent / state.FILE)
-        chosen, start = facts["settings"], facts.get("working_folder", "")
-        folder = pathlib.Path(start, expand_home(chosen["DATASET"]))
+        chosen = facts["settings"]
+        folder = facts.get("working_folder", "") / expand_home(chosen["DATASET"])
         scale = chosen["SCALE"] if "SCALE" in chosen else chosen["SCALES"][0]
         train = folders.find_splits(folder, scale, ("bicubic",))["train"]()
     except (ValueError, OSError, KeyError):  # no run, or its pictures are gone

@@ -277,11 +277,6 @@ def main():
             loss=["mae" for _ in SCALES],
             metrics=[[metrics.PSNR(shave=scale, luma=True)] for scale in SCALES],
         )
-    if INITIAL_WEIGHTS and os.path.isfile(INITIAL_WEIGHTS):
-        raise ValueError(
-            f"INITIAL_WEIGHTS = {INITIAL_WEIGHTS!r} is a file: name the folder of a run "
-            "of MDSR, which has one for each scale."
-        )
     networks = {f"model_x{scale}": single_scale(model, scale) for scale in SCALES}
     train, validation, test = zip(
         *(

@@ -439,7 +439,7 @@ def _restore(run):
         changes = find_changes(run, values, old, found)
     except ValueError as error:  # a damaged network
         raise ValueError(
-            f"{error} Put it back, or move {run.folder} away to start over."
+            f"{error} Put back a whole copy, or move {run.folder} away to start over."
         ) from error
     if changes:
         return False, (changes if found.epoch else [])  # nothing to keep in epoch 0

@@ -58,8 +58,6 @@ def find_splits(folder, scale, degradations):
     for path, place in files:
         by_split[place.split].append((path, place))
     outside = by_split.pop(None, [])
-    if "train" not in by_split:
-        _refuse_splits_not_read(folder, [path for path, _ in outside])
     if "train" in by_split:
         notes += left_out([path for path, _ in outside], "in none of the splits")
     elif "validation" in by_split or (by_split and not outside):
@@ -71,6 +69,8 @@ def find_splits(folder, scale, degradations):
         raise ValueError(
             f"{folder} contains no pictures, and neither do the folders in it."
         )
+    else:
+        _refuse_splits_not_read(folder, [path for path, _ in outside])
     found = {}
     groups = by_split if "train" in by_split else {"all": outside, **by_split}
     for split, members in groups.items():
@@ -85,8 +85,8 @@ def find_splits(folder, scale, degradations):
 
 
 def _refuse_splits_not_read(folder, pictures):
-    """Refuses folders side by side whose names mean two splits, but are not read as such:
-    their pictures would be mixed, those to score with those to learn from."""
+    """Refuses folders side by side, such as train_images and test_images, whose names mean
+    splits but are not read as such: test pictures would be learned from."""
     hinted = {}
     for picture in pictures:
         for path in picture.relative_to(folder).parents:
@@ -115,7 +115,7 @@ def find_originals(folder):
         raise ValueError(f"{folder} contains no pictures.")
     if lr := group_by_role(files)["LR"]:
         raise ValueError(
-            f"{lr[0][0]} is an LR picture by its name: name a folder with HR alone."
+            f"{lr[0][0]} is an LR picture by its name: name a folder of HR alone."
         )
     return sorted(path for path, _ in files)
 

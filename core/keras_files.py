@@ -59,6 +59,8 @@ def _problem_of(path):
             start = file.read(len(HDF5))
     except FileNotFoundError:
         return no_such_network(path)
+    except NotADirectoryError:  # as INITIAL_WEIGHTS of mdsr.py
+        return f"{path.parent} is a file, where a folder with {path.name} is needed."
     except OSError as error:
         return f"{path} cannot be read: {error.strerror}."
     if start == HDF5:

@@ -238,6 +238,7 @@ def _simplified(model):
 
 
 def _name_of(model):
+    """Its name, or one that TensorFlow takes."""
     allowed = re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*", model.name)
     return model.name if allowed else "network"
 

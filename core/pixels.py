@@ -140,7 +140,7 @@ def as_array(image, name):
         name: what the error calls it.
 
     Raises:
-        ValueError: for a Pillow image that is neither RGB nor grey, and what is no picture.
+        ValueError: for a Pillow image that is neither RGB nor grey, or for no numbers.
     """
     mode = getattr(image, "mode", None)
     if mode in OTHER_MODES:
@@ -210,8 +210,8 @@ def seems_out_of_range(low, high, dtype, max_val=255):
     """Whether pixels are plainly not from 0 to `max_val`.
 
     Interpolation overshoots a little, so only what is far beyond either end is plain. So
-    are floating-point pixels that differ, but hardly go beyond 1, and boolean ones, and
-    8 bits where white is more. A constant picture may be black.
+    are floating-point pixels that differ, but hardly go beyond 1, boolean pixels, and
+    uint8 where white is more than 255. A constant picture may be black.
 
     Args:
         low, high: the smallest and the largest pixel: floats, or for several pictures
@@ -223,8 +223,7 @@ def seems_out_of_range(low, high, dtype, max_val=255):
         bool, or tensor of bool.
     """
     beyond = (low < -high / 4) | (high > BEYOND * max_val)
-    if max_val > 255 and "uint8" in str(dtype):
-        return beyond | True
+    beyond = beyond | (max_val > 255 and "uint8" in str(dtype))
     if max_val > 1 and any(kind in str(dtype) for kind in ("float", "bool")):
         return beyond | ((low < high) & (high <= BEYOND))
     return beyond

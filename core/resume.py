@@ -22,7 +22,7 @@ class State:
     compiled: str = ""  # the names of the losses and optimisers
     trainable: list = dataclasses.field(default_factory=list)  # a bool for each weight
     precision: str = ""  # Keras' policy
-    working_folder: str = ""  # where a relative DATASET is
+    working_folder: str = ""  # that a relative DATASET is found from
 
 
 def read_state(path):

@@ -103,7 +103,9 @@ def test_run_leaves_everything_the_docs_promise(run_script):
 
 def test_start_that_is_a_file_is_refused(run_script):
     start = PROJECT / "weights" / "edsr_x2.keras"
-    with pytest.raises(ValueError, match="is a file: name the folder of a run of MDSR"):
+    with pytest.raises(
+        ValueError, match="edsr_x2.keras is a file, where a folder with"
+    ):
         run_script(mdsr, **{**TINY["mdsr"], "INITIAL_WEIGHTS": str(start)})
 
 

@@ -420,12 +420,7 @@ def test_8_bits_have_no_white_of_16():
 @pytest.mark.parametrize("mode", ["P", "YCbCr", "HSV", "LAB", "CMYK"])
 def test_images_of_pillow_in_other_colours_are_refused(mode, tiny_network):
     """Their numbers are no RGB, though some have three of them."""
-    rgb = Image.fromarray(noise(24, 24, 3))
-    image = (
-        rgb.convert("RGB").convert(mode)
-        if mode != "LAB"
-        else Image.new("LAB", (24, 24))
-    )
+    rgb, image = Image.fromarray(noise(24, 24, 3)), Image.new(mode, (24, 24))
     way_out = f'is a Pillow image of mode {mode}: pass its .convert\\("RGB"\\)'
     with pytest.raises(ValueError, match=f"hr {way_out}"):
         metrics.psnr(image, rgb)

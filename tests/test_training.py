@@ -701,7 +701,7 @@ def test_damaged_network_is_named_before_the_training(damage, reopen):
     _, out = reopen(meanwhile=spoil, STEPS_PER_EPOCH=7)  # an edit is never refused
     assert out.startswith("STEPS_PER_EPOCH changed from 1 to 7: kept the previous run")
     with pytest.raises(
-        ValueError, match="model.keras is damaged.* Put it back, or move"
+        ValueError, match="model.keras is damaged.* Put back a whole copy"
     ):
         reopen(meanwhile=spoil)
 

@@ -26,7 +26,7 @@ import subprocess
 import sys
 
 if not os.path.exists("core/tiles.py"):
-    if not os.path.exists("project"):
+    if not os.path.exists("project/core/tiles.py"):
         clone = ["git", "clone", "--depth", "1", {address!r}, "project"]
         subprocess.run(clone, check=True)
     os.chdir("project")
